@@ -1,0 +1,67 @@
+use async_trait::async_trait;
+use object_store_storage::{
+    Body, BucketInfo, ByteRange, CopyCondition, Download, ListPage, MultipartUploadPage, ObjectKey, ObjectMeta,
+    ObjectStorage, PresignGet, PresignPost, PresignPut, PresignedPost, PresignedUrl, PutOptions, PutOutcome,
+    StorageResult,
+};
+
+use super::{FaultyStorage, Operation, Subject, stream};
+
+#[async_trait]
+impl ObjectStorage for FaultyStorage {
+    async fn put(&self, key: &ObjectKey, body: Body, options: &PutOptions) -> StorageResult<PutOutcome> {
+        self.run(Operation::Put.of(key), self.inner.put(key, body, options)).await
+    }
+
+    async fn get(&self, key: &ObjectKey, range: Option<ByteRange>) -> StorageResult<Download> {
+        let fault = self.note(Operation::Get.of(key));
+        let download = self.do_or_fail(fault, self.inner.get(key, range)).await?;
+        Ok(stream::spoil(download, fault))
+    }
+
+    async fn head(&self, key: &ObjectKey) -> StorageResult<ObjectMeta> {
+        self.run(Operation::Head.of(key), self.inner.head(key)).await
+    }
+
+    async fn copy(&self, from: &ObjectKey, to: &ObjectKey, condition: &CopyCondition) -> StorageResult<ObjectMeta> {
+        let subject = Subject { source: Some(from), ..Operation::Copy.of(to) };
+        self.run(subject, self.inner.copy(from, to, condition)).await
+    }
+
+    async fn delete(&self, key: &ObjectKey) -> StorageResult<()> {
+        self.run(Operation::Delete.of(key), self.inner.delete(key)).await
+    }
+
+    async fn list_page(&self, prefix: &str, after: Option<&ObjectKey>, limit: u16) -> StorageResult<ListPage> {
+        self.run(Operation::ListPage.of_none(), self.inner.list_page(prefix, after, limit)).await
+    }
+
+    async fn list_multipart_uploads(&self, prefix: &str, marker: Option<&str>) -> StorageResult<MultipartUploadPage> {
+        self.run(Operation::ListMultipartUploads.of_none(), self.inner.list_multipart_uploads(prefix, marker)).await
+    }
+
+    async fn abort_multipart_upload(&self, key: &ObjectKey, upload_id: &str) -> StorageResult<()> {
+        let call = self.inner.abort_multipart_upload(key, upload_id);
+        self.run(Operation::AbortMultipartUpload.of(key), call).await
+    }
+
+    async fn presign_get(&self, key: &ObjectKey, options: &PresignGet) -> StorageResult<PresignedUrl> {
+        self.run(Operation::PresignGet.of(key), self.inner.presign_get(key, options)).await
+    }
+
+    async fn presign_put(&self, key: &ObjectKey, options: &PresignPut) -> StorageResult<PresignedUrl> {
+        self.run(Operation::PresignPut.of(key), self.inner.presign_put(key, options)).await
+    }
+
+    async fn presign_post(&self, key: &ObjectKey, options: &PresignPost) -> StorageResult<PresignedPost> {
+        self.run(Operation::PresignPost.of(key), self.inner.presign_post(key, options)).await
+    }
+
+    async fn bucket_info(&self) -> StorageResult<BucketInfo> {
+        self.run(Operation::BucketInfo.of_none(), self.inner.bucket_info()).await
+    }
+
+    async fn ensure_bucket(&self) -> StorageResult<bool> {
+        self.run(Operation::EnsureBucket.of_none(), self.inner.ensure_bucket()).await
+    }
+}

@@ -1,0 +1,89 @@
+//! AAC in ADTS frames (ISO/IEC 14496-3 annex 1.A). There is no length anywhere: all frames are counted.
+
+use std::io::{Read, Seek};
+
+use super::skip_id3;
+use super::tags::{self, Tags};
+use crate::bytes::{array, slice};
+use crate::error::Fault;
+use crate::facts::{AudioFacts, Codec, DurationSource};
+use crate::source::Source;
+
+const MAX_WALK: u64 = 16 << 20;
+/// Frames that an estimate is made of when the file is too large to count.
+const SAMPLED_FRAMES: u64 = 2000;
+
+/// Sampling frequencies by index (ISO/IEC 14496-3 table 1.18).
+pub(super) const RATES: [u32; 13] =
+    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
+
+#[derive(Clone, Copy)]
+struct Frame {
+    rate: u32,
+    channels: u16,
+    len: u64,
+    samples: u64,
+}
+
+fn parse(header: [u8; 7]) -> Option<Frame> {
+    let [sync, flags, format, channels, low, lowest, blocks] = header;
+    if sync != 0xFF || flags & 0xF6 != 0xF0 {
+        return None;
+    }
+    let rate = *RATES.get(usize::from(format >> 2 & 15))?;
+    let channels = match (format & 1) << 2 | channels >> 6 {
+        // Told inside the frame; stereo is the rule.
+        0 => 2,
+        7 => 8,
+        count => u16::from(count),
+    };
+    let len = u64::from(header[3] & 3) << 11 | u64::from(low) << 3 | u64::from(lowest >> 5);
+    let samples = 1024 * (u64::from(blocks & 3) + 1);
+    (len > 7).then_some(Frame { rate, channels, len, samples })
+}
+
+/// Whether `data` starts with two frames that agree.
+pub(crate) fn frames_agree(data: &[u8]) -> bool {
+    let Some(first) = parse(array(data, 0)) else { return false };
+    let next = slice(data, usize::try_from(first.len).unwrap_or_default(), 7);
+    next.len() == 7 && parse(array(next, 0)).is_some_and(|next| next.rate == first.rate)
+}
+
+pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>) -> Result<AudioFacts, Fault> {
+    let mut tags = Tags::default();
+    let start = skip_id3(source)?;
+    tags::id3v2(source, 0, &mut tags)?;
+    let first = parse(array(&source.up_to(start, 7)?, 0)).ok_or(Fault::Corrupt("it has no ADTS frame"))?;
+    let all = source.len() - start;
+    let countable = all <= MAX_WALK && source.affords(all);
+    let most = if countable { u64::MAX } else { SAMPLED_FRAMES };
+    let (samples, bytes) = walk(source, start, first, most)?;
+    let facts = AudioFacts::new(Codec::Aac, first.rate, first.channels);
+    let rate = u64::from(first.rate);
+    let mut facts = if countable {
+        facts.lasting(samples, rate, DurationSource::Counted).averaging(bytes)
+    } else {
+        let samples = u128::from(samples) * u128::from(all) / u128::from(bytes.max(1));
+        let samples = u64::try_from(samples).unwrap_or(u64::MAX);
+        facts.lasting(samples, rate, DurationSource::Estimated).averaging(all)
+    };
+    facts.variable_bitrate = Some(true);
+    Ok(tags.tell(facts))
+}
+
+/// Samples and bytes of up to `most` whole frames.
+fn walk<S: Read + Seek>(source: &mut Source<S>, start: u64, first: Frame, most: u64) -> Result<(u64, u64), Fault> {
+    let (mut samples, mut at) = (0, start);
+    for _ in 0..most {
+        source.step()?;
+        let frame = parse(array(&source.up_to(at, 7)?, 0));
+        match frame.filter(|frame| frame.rate == first.rate && at + frame.len <= source.len()) {
+            Some(frame) => {
+                samples += frame.samples;
+                at += frame.len;
+            }
+            None => break,
+        }
+    }
+    Ok((samples, at - start))
+}

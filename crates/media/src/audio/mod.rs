@@ -1,0 +1,113 @@
+//! Facts of sound.
+
+pub(crate) mod adts;
+mod aiff;
+mod flac;
+mod mp4;
+pub(crate) mod mpeg;
+mod ogg;
+mod tags;
+mod wav;
+mod webm;
+
+use std::io::{Read, Seek};
+
+use crate::bytes::u8_at;
+use crate::detect::{Detected, UNKNOWN, holds_foreign_content};
+use crate::error::Fault;
+use crate::facts::AudioFacts;
+use crate::format::Format;
+use crate::source::Source;
+
+/// Junk before the first MPEG frame that is put up with: some recorders cut streams anywhere.
+const MAX_JUNK: usize = 64 << 10;
+/// Two of the largest frames, and then some.
+const ENOUGH_AFTER_TAG: u64 = 8 << 10;
+/// No hardware or codec goes beyond; it also keeps every rate inside a signed 32-bit column.
+const MAX_SAMPLE_RATE: u32 = 16_000_000;
+/// Enough for every ambisonic and cinema layout.
+const MAX_CHANNELS: u16 = 255;
+
+/// Reads the facts of sound whose type is known.
+pub(crate) fn facts<S: Read + Seek>(source: &mut Source<S>, format: Format) -> Result<AudioFacts, Fault> {
+    let facts = match format {
+        Format::Wav => wav::facts(source),
+        Format::Mp3 => mpeg::facts(source),
+        Format::Flac => flac::facts(source),
+        Format::OggVorbis | Format::OggOpus => ogg::facts(source, format),
+        Format::Mp4Audio => mp4::facts(source),
+        Format::Aiff => aiff::facts(source),
+        Format::WebmAudio => webm::facts(source),
+        Format::Adts => adts::facts(source),
+        _ => Err(Fault::Corrupt("it is not sound")),
+    }?;
+    check_stream(facts.sample_rate, facts.channels)?;
+    Ok(facts)
+}
+
+fn check_stream(sample_rate: u32, channels: u16) -> Result<(), Fault> {
+    if sample_rate == 0 {
+        return Err(Fault::Corrupt("its sample rate is zero"));
+    }
+    if channels == 0 {
+        return Err(Fault::Corrupt("it has no channels"));
+    }
+    if sample_rate > MAX_SAMPLE_RATE || channels > MAX_CHANNELS {
+        return Err(Fault::Corrupt("its sample rate or number of channels is absurd"));
+    }
+    Ok(())
+}
+
+/// The format behind ID3 tags.
+pub(crate) fn behind_tags<S: Read + Seek>(source: &mut Source<S>) -> Result<Format, Fault> {
+    let at = skip_id3(source)?;
+    let head = source.up_to(at, 4096)?;
+    if head.starts_with(b"fLaC") {
+        return Ok(Format::Flac);
+    }
+    if !mpeg::frames_agree(&head) && adts::frames_agree(&head) {
+        return Ok(Format::Adts);
+    }
+    match find_mpeg(source, at)? {
+        Some(_) => Ok(Format::Mp3),
+        None => Err(Fault::Corrupt("no MPEG frame follows its tag")),
+    }
+}
+
+/// Whether `head` starts with a tag after which too little is left to tell what follows.
+pub(crate) fn tag_reaches_end(head: &[u8]) -> bool {
+    let tag = 10 + u64::from(tags::syncsafe(head, 6));
+    head.starts_with(b"ID3") && tag + ENOUGH_AFTER_TAG > head.len() as u64
+}
+
+/// MPEG frames behind bytes that are nothing known.
+pub(crate) fn behind_junk<S: Read + Seek>(source: &mut Source<S>) -> Result<Detected, Fault> {
+    Ok(match find_mpeg(source, 0)? {
+        Some(_) => Detected::Format(Format::Mp3),
+        None => Detected::Refused(UNKNOWN),
+    })
+}
+
+/// The first MPEG frame at or after `at`, unless something that a browser would run lies before it.
+fn find_mpeg<S: Read + Seek>(source: &mut Source<S>, at: u64) -> Result<Option<u64>, Fault> {
+    let Some(start) = mpeg::find_first(source, at, MAX_JUNK)? else { return Ok(None) };
+    let junk = source.up_to(at, usize::try_from(start - at).unwrap_or(MAX_JUNK))?;
+    Ok((!holds_foreign_content(&junk)).then_some(start))
+}
+
+/// Past all `ID3v2` tags at the start, by their own size fields: pictures in them are never read.
+fn skip_id3<S: Read + Seek>(source: &mut Source<S>) -> Result<u64, Fault> {
+    let mut at = 0;
+    loop {
+        source.step()?;
+        let head = source.up_to(at, 10)?;
+        if head.len() < 10 || !head.starts_with(b"ID3") {
+            return Ok(at);
+        }
+        let footer = if u8_at(&head, 5) & 0x10 == 0 { 0 } else { 10 };
+        at += 10 + footer + u64::from(tags::syncsafe(&head, 6));
+        if at > source.len() {
+            return Err(Fault::Corrupt("its ID3 tag is larger than the file"));
+        }
+    }
+}

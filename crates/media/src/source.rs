@@ -1,0 +1,239 @@
+//! The budgeted, caching reader that every format reader works on.
+
+use std::io::{self, BufRead, Read, Seek, SeekFrom};
+
+use crate::error::{Fault, MediaError, TRUNCATED};
+use crate::policy::Budget;
+
+/// The first fetch and the smallest later one. It settles most formats at once.
+const SMALL: usize = 4 << 10;
+/// The largest fetch: sequential reading grows up to it, so that a walk costs few requests.
+const LARGE: usize = 64 << 10;
+/// A hop no longer than this counts as sequential: fetching the gap is cheaper than another request.
+const GAP: u64 = 8 << 10;
+/// Blocks kept besides the head.
+const KEPT: usize = 6;
+
+struct Block {
+    start: u64,
+    data: Vec<u8>,
+}
+
+impl Block {
+    fn end(&self) -> u64 {
+        self.start + self.data.len() as u64
+    }
+
+    fn holds(&self, offset: u64) -> bool {
+        self.start <= offset && offset < self.end()
+    }
+}
+
+/// A source of bytes at offsets. Counts what it fetches and stops at the budget.
+pub(crate) struct Source<S> {
+    inner: S,
+    len: u64,
+    inner_at: Option<u64>,
+    head: Block,
+    /// Most recently fetched last.
+    blocks: Vec<Block>,
+    last_size: usize,
+    budget: Budget,
+    bytes_read: u64,
+    seeks: u64,
+    steps: u64,
+}
+
+impl<S: Read + Seek> Source<S> {
+    /// Finds the length and fetches the head.
+    pub(crate) fn open(mut inner: S, budget: Budget) -> Result<Self, MediaError> {
+        let len = inner.seek(SeekFrom::End(0)).map_err(MediaError::Read)?;
+        let mut source = Self {
+            inner,
+            len,
+            inner_at: None,
+            head: Block { start: 0, data: Vec::new() },
+            blocks: Vec::new(),
+            last_size: SMALL,
+            budget,
+            bytes_read: 0,
+            seeks: 0,
+            steps: 0,
+        };
+        source.head = source.fetch(0, SMALL)?;
+        Ok(source)
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.bytes_read
+    }
+
+    /// The first 4 KiB, or less when the file is shorter.
+    pub(crate) fn head(&self) -> &[u8] {
+        &self.head.data
+    }
+
+    /// Whether `bytes` more may be fetched with half of the budget left over.
+    pub(crate) fn affords(&self, bytes: u64) -> bool {
+        self.bytes_read.saturating_add(bytes) <= self.budget.bytes / 2
+    }
+
+    /// Counts one chunk, box, page or frame: what bounds every loop.
+    pub(crate) fn step(&mut self) -> Result<(), Fault> {
+        self.steps += 1;
+        if self.steps > self.budget.steps {
+            return Err(MediaError::BudgetExceeded { resource: "steps", limit: self.budget.steps }.into());
+        }
+        Ok(())
+    }
+
+    /// Fills as much of `buffer` as the file holds from `offset`; answers how much.
+    pub(crate) fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, Fault> {
+        let mut done = 0;
+        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let wanted = rest.len();
+            let part = self.cached(offset.saturating_add(done as u64), wanted)?;
+            if part.is_empty() {
+                break;
+            }
+            let n = part.len().min(wanted);
+            for (to, from) in rest.iter_mut().zip(part) {
+                *to = *from;
+            }
+            done += n;
+        }
+        Ok(done)
+    }
+
+    /// The `N` bytes at `offset`; all of them must be there.
+    pub(crate) fn array<const N: usize>(&mut self, offset: u64) -> Result<[u8; N], Fault> {
+        let mut out = [0; N];
+        if self.read_at(offset, &mut out)? < N {
+            return Err(Fault::Corrupt(TRUNCATED));
+        }
+        Ok(out)
+    }
+
+    /// At most `len` bytes from `offset`; fewer at the end of the file.
+    pub(crate) fn up_to(&mut self, offset: u64, len: usize) -> Result<Vec<u8>, Fault> {
+        let there = self.len.saturating_sub(offset);
+        let mut out = vec![0; len.min(usize::try_from(there).unwrap_or(usize::MAX))];
+        let got = self.read_at(offset, &mut out)?;
+        out.truncate(got);
+        Ok(out)
+    }
+
+    /// A cursor for libraries that want a reader.
+    pub(crate) fn view(&mut self) -> View<'_, S> {
+        View { source: self, at: 0, failure: None }
+    }
+
+    /// The cached bytes from `offset` on, fetched if need be; empty past the end. `wanted` sizes a fetch.
+    fn cached(&mut self, offset: u64, wanted: usize) -> Result<&[u8], MediaError> {
+        if offset >= self.len {
+            return Ok(&[]);
+        }
+        if !self.head.holds(offset) && !self.blocks.iter().any(|block| block.holds(offset)) {
+            let block = self.fetch_around(offset, wanted)?;
+            if self.blocks.len() == KEPT {
+                self.blocks.remove(0);
+            }
+            self.blocks.push(block);
+        }
+        let block = std::iter::once(&self.head).chain(self.blocks.iter().rev()).find(|block| block.holds(offset));
+        Ok(block
+            .and_then(|block| block.data.get(usize::try_from(offset - block.start).unwrap_or(usize::MAX)..))
+            .unwrap_or_default())
+    }
+
+    fn fetch_around(&mut self, offset: u64, wanted: usize) -> Result<Block, MediaError> {
+        let last_end = self.blocks.last().map_or_else(|| self.head.end(), Block::end);
+        let sequential = offset >= last_end && offset - last_end <= GAP;
+        let size = if sequential { (self.last_size * 2).min(LARGE) } else { SMALL };
+        self.last_size = size.max(wanted.min(LARGE));
+        self.fetch(offset, self.last_size)
+    }
+
+    /// Reads `size` bytes at `start`, fewer only at the end of the file.
+    fn fetch(&mut self, start: u64, size: usize) -> Result<Block, MediaError> {
+        let size = size.min(usize::try_from(self.len - start).unwrap_or(usize::MAX));
+        self.bytes_read += size as u64;
+        if self.bytes_read > self.budget.bytes {
+            return Err(MediaError::BudgetExceeded { resource: "bytes", limit: self.budget.bytes });
+        }
+        self.go_to(start)?;
+        let mut data = vec![0; size];
+        let result = self.inner.read_exact(&mut data);
+        self.inner_at = result.is_ok().then_some(start + size as u64);
+        // A source shorter than it said is a failing source, not a broken file.
+        result.map_err(MediaError::Read)?;
+        Ok(Block { start, data })
+    }
+
+    fn go_to(&mut self, start: u64) -> Result<(), MediaError> {
+        if self.inner_at == Some(start) {
+            return Ok(());
+        }
+        self.seeks += 1;
+        if self.seeks > self.budget.seeks {
+            return Err(MediaError::BudgetExceeded { resource: "seeks", limit: self.budget.seeks });
+        }
+        self.inner.seek(SeekFrom::Start(start)).map_err(MediaError::Read)?;
+        Ok(())
+    }
+}
+
+/// A `BufRead + Seek` over a [`Source`]. What made it fail is kept, because libraries blur it.
+pub(crate) struct View<'a, S> {
+    source: &'a mut Source<S>,
+    at: u64,
+    failure: Option<MediaError>,
+}
+
+impl<S> View<'_, S> {
+    /// The failure of the source or budget behind a library's error, if there was one.
+    pub(crate) fn failure(&mut self) -> Result<(), Fault> {
+        self.failure.take().map_or(Ok(()), |error| Err(Fault::Refused(error)))
+    }
+}
+
+impl<S: Read + Seek> Read for View<'_, S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut part = self.fill_buf()?;
+        let n = part.read(buffer)?;
+        self.consume(n);
+        Ok(n)
+    }
+}
+
+impl<S: Read + Seek> BufRead for View<'_, S> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        match self.source.cached(self.at, 1) {
+            Ok(part) => Ok(part),
+            Err(error) => {
+                self.failure = Some(error);
+                Err(io::Error::other("the source failed"))
+            }
+        }
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.at = self.at.saturating_add(amount as u64);
+    }
+}
+
+impl<S: Read + Seek> Seek for View<'_, S> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.source.len.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = at.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(self.at)
+    }
+}

@@ -1,0 +1,223 @@
+//! Facts of sound.
+
+use object_store_media::{AudioFacts, Codec, DurationSource, Format};
+
+use crate::write::{
+    adts, aiff, flac, id3, m4a, m4a_with, mp3_frames, mp3_misleading, mp3_with_xing, ogg_opus, ogg_vorbis, rf64, riff,
+    wav, wav_form, webm,
+};
+use crate::{audio, refusal, try_probe};
+
+fn length(facts: &AudioFacts) -> (Option<u64>, DurationSource) {
+    (facts.duration_ms, facts.duration_source)
+}
+
+#[test]
+fn wav_tells_everything() {
+    let facts = audio(&wav(8000, 2, 16, &[1; 3200]));
+    assert_eq!(length(&facts), (Some(100), DurationSource::Header));
+    assert_eq!((facts.sample_rate, facts.channels, facts.bit_depth), (8000, 2, Some(16)));
+    assert_eq!((facts.codec, facts.bitrate, facts.variable_bitrate), (Codec::Pcm, Some(256_000), Some(false)));
+}
+
+#[test]
+fn wav_of_any_size_field_lasts_as_long_as_its_sound() {
+    let mut streamed = wav(8000, 1, 16, &vec![1; 16_000]);
+    streamed[40..44].fill(0xFF);
+    streamed[4..8].fill(0xFF);
+    let mut unset = wav(8000, 1, 16, &vec![1; 16_000]);
+    unset[40..44].fill(0);
+    unset[4..8].fill(0);
+    let mut cut = wav(8000, 1, 16, &vec![1; 32_000]);
+    cut.truncate(44 + 16_000);
+    for file in [streamed, unset, cut] {
+        assert_eq!(length(&audio(&file)), (Some(1000), DurationSource::Counted));
+    }
+    assert_eq!(length(&audio(&rf64(8000, 1, 16, &vec![1; 16_000]))), (Some(1000), DurationSource::Header));
+}
+
+#[test]
+fn wav_odd_chunks_are_read_padded_or_not() {
+    let list = (b"LIST", b"INFOINAM\x05\0\0\0Song\0".to_vec());
+    let chunks = [(b"fmt ", wav_form(1, 8000, 1, 16)), list, (b"data", vec![1; 1600])];
+    let padded = riff(b"RIFF", b"WAVE", &chunks);
+    let mut unpadded = padded.clone();
+    unpadded.remove(36 + 8 + 17);
+    for file in [padded, unpadded] {
+        let facts = audio(&file);
+        assert_eq!((facts.duration_ms, facts.title.as_deref()), (Some(100), Some("Song")));
+    }
+}
+
+#[test]
+fn wav_in_other_codecs_is_named() {
+    let coded = |tag| riff(b"RIFF", b"WAVE", &[(b"fmt ", wav_form(tag, 8000, 1, 8)), (b"data", vec![1; 800])]);
+    for (tag, codec) in [(6, Codec::ALaw), (7, Codec::MuLaw)] {
+        let facts = audio(&coded(tag));
+        assert_eq!((facts.codec, facts.duration_ms), (codec, Some(100)));
+    }
+    assert_eq!(refusal(&coded(0xFF)).1, "files of type audio/wav; codec=0x00ff are not accepted");
+}
+
+#[test]
+fn wav_with_nonsense_is_refused() {
+    for (file, reason) in [
+        (wav(0, 1, 16, &[1; 16]), "its sample rate is zero"),
+        (wav(8000, 0, 16, &[1; 16]), "it has no channels"),
+        (wav(8000, 1, 0, &[1; 16]), "its bits a sample make no sense"),
+        (riff(b"RIFF", b"WAVE", &[(b"data", vec![1; 16])]), "it has no fmt chunk"),
+        (riff(b"RIFF", b"WAVE", &[(b"fmt ", wav_form(1, 8000, 1, 16))]), "it has no data chunk"),
+    ] {
+        assert_eq!(refusal(&file), ("corrupt", format!("not a valid wav file: {reason}")));
+    }
+}
+
+#[test]
+fn wav_trailing_data_is_refused_but_zeros_are_padding() {
+    let whole = wav(8000, 1, 16, &[1; 1600]);
+    assert_eq!(audio(&[whole.clone(), vec![0; 100]].concat()).duration_ms, Some(100));
+    assert_eq!(refusal(&[whole, b"PK\x03\x04".to_vec()].concat()).0, "trailing_data");
+}
+
+#[test]
+fn mp3_without_header_is_counted() {
+    let facts = audio(&mp3_frames(100));
+    assert_eq!(length(&facts), (Some(2612), DurationSource::Counted));
+    assert_eq!((facts.sample_rate, facts.channels, facts.codec), (44_100, 2, Codec::Mp3));
+    assert_eq!(facts.variable_bitrate, Some(false));
+    let facts = audio(&mp3_misleading(100));
+    assert_eq!((facts.duration_ms, facts.variable_bitrate), (Some(2612), Some(true)));
+}
+
+#[test]
+fn mp3_header_is_trimmed_by_delay_and_padding() {
+    let facts = audio(&mp3_with_xing(1000, 576, 1728));
+    assert_eq!(length(&facts), (Some((1000 * 1152 - 576 - 1728) * 1000 / 44_100), DurationSource::Header));
+    // A header that would leave nothing is not believed.
+    assert_eq!(audio(&mp3_with_xing(2, 4000, 4000)).duration_ms, Some(52));
+    assert_eq!(length(&audio(&mp3_with_xing(0, 0, 0).repeat(3))), (Some(52), DurationSource::Counted));
+}
+
+#[test]
+fn mp3_tags_are_cleaned_and_skipped() {
+    let facts = audio(&[id3(" So\u{202e}ng\u{7}", &"\u{e9}".repeat(200)), mp3_frames(3)].concat());
+    assert_eq!(facts.title.as_deref(), Some("Song"));
+    assert_eq!(facts.artist.map(|artist| artist.len()), Some(254));
+}
+
+#[test]
+fn mp3_larger_than_a_walk_is_estimated() {
+    let facts = audio(&mp3_frames(50_000));
+    assert_eq!(facts.duration_source, DurationSource::Estimated);
+    assert_eq!(facts.duration_ms, Some(50_000 * 1152 * 1000 / 44_100));
+}
+
+#[test]
+fn mp3_after_junk_is_found_but_not_after_markup() {
+    let junk = [vec![1, 2, 3, 0xFF, 0xFB], mp3_frames(5)].concat();
+    assert_eq!(audio(&junk).duration_ms, Some(131));
+    let markup = [id3("a", "b"), b"<html><script>alert(1)</script>".to_vec(), mp3_frames(5)].concat();
+    assert_eq!(refusal(&markup).1, "not a valid mp3 file: no MPEG frame follows its tag");
+}
+
+#[test]
+fn tags_before_other_formats_are_seen_through() {
+    let tag = id3("a", "b");
+    assert_eq!(try_probe(&[tag.clone(), flac(44_100)].concat()).unwrap().format, Format::Flac);
+    assert_eq!(try_probe(&[tag, adts(5)].concat()).unwrap().format, Format::Adts);
+}
+
+#[test]
+fn flac_tells_everything() {
+    let facts = audio(&flac(44_100));
+    assert_eq!(length(&facts), (Some(1000), DurationSource::Header));
+    assert_eq!((facts.sample_rate, facts.channels, facts.bit_depth, facts.codec), (44_100, 2, Some(16), Codec::Flac));
+    assert_eq!((facts.title.as_deref(), facts.artist.as_deref()), (Some("Song"), Some("Band")));
+}
+
+#[test]
+fn flac_of_unknown_length_is_counted_by_its_last_frame_or_unknown() {
+    assert_eq!(length(&audio(&flac(0))), (None, DurationSource::Unknown));
+    // Fixed blocks of 4096: frame number 9, 16 bits, stereo; the checksum is the one of these five bytes.
+    let mut file = flac(0);
+    file.extend([0xFF, 0xF8, 0xC9, 0x18, 9]);
+    let crc = (0..=255).find(|crc| {
+        let whole = [file.clone(), vec![*crc], vec![0; 20]].concat();
+        audio(&whole).duration_ms.is_some()
+    });
+    let whole = [file, vec![crc.unwrap()], vec![0; 20]].concat();
+    assert_eq!(length(&audio(&whole)), (Some(929), DurationSource::Counted));
+}
+
+#[test]
+fn ogg_subtracts_what_precedes_the_start() {
+    let facts = audio(&ogg_opus(2, 312, 48_312));
+    assert_eq!(length(&facts), (Some(1000), DurationSource::Header));
+    assert_eq!((facts.sample_rate, facts.codec, facts.title.as_deref()), (48_000, Codec::Opus, Some("Song")));
+    let facts = audio(&ogg_vorbis(44_100, 2, 88_200));
+    assert_eq!((facts.duration_ms, facts.codec, facts.artist.as_deref()), (Some(2000), Codec::Vorbis, Some("Band")));
+}
+
+#[test]
+fn ogg_chains_are_added_up() {
+    let chain = [ogg_vorbis(44_100, 2, 88_200), ogg_vorbis(44_100, 2, 44_100)].concat();
+    assert_eq!(audio(&chain).duration_ms, Some(1000), "one serial number is one stream");
+    let mut second = ogg_vorbis(44_100, 2, 44_100);
+    for at in 0..second.len() - 18 {
+        if second[at..].starts_with(b"OggS") {
+            second[at + 14] = 8;
+        }
+    }
+    let chain = [ogg_vorbis(44_100, 2, 88_200), second].concat();
+    assert_eq!(length(&audio(&chain)), (Some(3000), DurationSource::Counted));
+}
+
+#[test]
+fn ogg_without_channels_is_refused() {
+    assert_eq!(refusal(&ogg_opus(0, 0, 0)).1, "not a valid ogg-opus file: it has no channels");
+}
+
+#[test]
+fn m4a_tells_everything() {
+    for (entry, codec) in [(b"mp4a", Codec::Aac), (b"alac", Codec::Alac)] {
+        let facts = audio(&m4a(entry, 88_200));
+        assert_eq!(length(&facts), (Some(2000), DurationSource::Header));
+        assert_eq!((facts.sample_rate, facts.channels, facts.codec), (44_100, 2, codec));
+        assert_eq!((facts.title.as_deref(), facts.artist.as_deref()), (Some("Song"), Some("Band")));
+    }
+    assert_eq!(audio(&m4a(b"alac", 1)).bit_depth, Some(16));
+    assert_eq!(length(&audio(&m4a(b"mp4a", 0))), (None, DurationSource::Unknown));
+}
+
+#[test]
+fn films_and_other_codecs_are_refused_by_name() {
+    assert_eq!(refusal(&m4a_with(b"avc1", b"vide", 1, b"isom")).1, "files of type video/mp4 are not accepted");
+    assert_eq!(refusal(&m4a_with(b"xxxx", b"vide", 1, b"M4A ")).1, "files of type video/mp4 are not accepted");
+    assert_eq!(refusal(&m4a(b"samr", 1)).1, "files of type audio/mp4; codecs=samr are not accepted");
+    assert_eq!(refusal(&webm("V_VP9", 1)).1, "files of type video/webm are not accepted");
+    assert_eq!(refusal(&webm("A_MPEG/L2", 2)).1, "files of type audio/webm; codecs=A_MPEG/L2 are not accepted");
+}
+
+#[test]
+fn cover_art_is_no_film() {
+    assert_eq!(refusal(&m4a_with(b"jpeg", b"vide", 1, b"M4A ")).1, "not a valid m4a file: it has no track of sound");
+}
+
+#[test]
+fn optional_formats_are_read() {
+    let facts = audio(&aiff(44_100));
+    assert_eq!((facts.duration_ms, facts.sample_rate, facts.title.as_deref()), (Some(1000), 44_100, Some("Song")));
+    assert_eq!(length(&audio(&aiff(90_000))), (Some(1000), DurationSource::Counted));
+    let facts = audio(&webm("A_OPUS", 2));
+    assert_eq!((facts.duration_ms, facts.sample_rate, facts.channels), (Some(2000), 48_000, 2));
+    let facts = audio(&adts(30));
+    assert_eq!(length(&facts), (Some(30 * 1024 * 1000 / 44_100 + 1), DurationSource::Counted));
+}
+
+#[test]
+fn large_wav_costs_little_whatever_precedes_its_sound() {
+    let list = (b"LIST", b"INFOINAM\x05\0\0\0Song\0".to_vec());
+    let chunks = [(b"fmt ", wav_form(1, 8000, 1, 16)), list, (b"data", vec![1; 1 << 20])];
+    let probe = try_probe(&riff(b"RIFF", b"WAVE", &chunks)).unwrap();
+    assert!(probe.bytes_read < 16 << 10, "{} bytes", probe.bytes_read);
+}

@@ -1,0 +1,150 @@
+//! Whatever the bytes: facts or a typed error, within bounds, and no panic.
+
+use std::io::Cursor;
+
+use object_store_media::{Facts, FormatSet, MediaError, Policy, Probe, detect, probe};
+
+use crate::write::{id3, mp3_frames, mp4_box, png, riff, samples, syncsafe, wav_form};
+use crate::{refusal, try_probe};
+
+/// Facts keep their promises.
+fn check(probe: &Probe) {
+    match &probe.facts {
+        Facts::Image(facts) => {
+            assert!(facts.width > 0 && facts.height > 0 && facts.frame_count > 0, "{facts:?}");
+            assert!((1..=8).contains(&facts.orientation), "{facts:?}");
+        }
+        Facts::Audio(facts) => {
+            assert!(facts.sample_rate > 0 && facts.channels > 0, "{facts:?}");
+            let unknown = facts.duration_source == object_store_media::DurationSource::Unknown;
+            assert_eq!(facts.duration_ms.is_none(), unknown, "{facts:?}");
+        }
+    }
+}
+
+#[test]
+fn every_prefix_is_refused_or_described() {
+    for (format, bytes) in samples() {
+        let step = bytes.len().div_ceil(4000);
+        for len in (0..bytes.len()).step_by(step) {
+            let prefix = &bytes[..len];
+            let _ = detect(prefix);
+            match try_probe(prefix) {
+                Ok(probe) => check(&probe),
+                Err(MediaError::Read(error)) => panic!("{format} of {len} bytes: {error}"),
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// A small generator: the same numbers on every machine.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % u64::try_from(below.max(1)).unwrap()).unwrap()
+    }
+}
+
+fn mutate(bytes: &mut Vec<u8>, numbers: &mut Numbers) {
+    const EDGES: [u32; 8] = [0, 1, 0x7F, 0xFF, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFE, 0xFFFF_FFFF];
+    for _ in 0..=numbers.next(4) {
+        let reach = if numbers.next(2) == 0 { bytes.len().min(512) } else { bytes.len() };
+        let at = numbers.next(reach);
+        match numbers.next(6) {
+            0 => bytes[at] ^= 1 << numbers.next(8),
+            1 => bytes[at] = u8::try_from(numbers.next(256)).unwrap(),
+            2 | 3 => {
+                let edge = EDGES[numbers.next(EDGES.len())];
+                let value = if numbers.next(2) == 0 { edge.to_be_bytes() } else { edge.to_le_bytes() };
+                for (to, from) in bytes[at..].iter_mut().zip(value) {
+                    *to = from;
+                }
+            }
+            4 => bytes.truncate(at + 1),
+            _ => {
+                let piece: Vec<u8> = bytes[at..].iter().take(numbers.next(40)).copied().collect();
+                let to = numbers.next(bytes.len());
+                bytes.splice(to..to, piece);
+            }
+        }
+    }
+}
+
+#[test]
+fn mutations_never_panic_and_stay_within_bounds() {
+    let policy = Policy { accepted: FormatSet::all(), ..Policy::default() };
+    let mut numbers = Numbers(0x9E37_79B9_7F4A_7C15);
+    let mut described = 0;
+    for (_, sample) in samples() {
+        for _ in 0..1500 {
+            let mut bytes = sample.clone();
+            mutate(&mut bytes, &mut numbers);
+            if let Ok(probe) = probe(Cursor::new(&bytes), &policy) {
+                check(&probe);
+                described += 1;
+            }
+        }
+    }
+    assert!(described > 1000, "mutations reach past the headers: {described}");
+}
+
+#[test]
+fn endless_structures_end() {
+    let empty_chunks = [b"RIFF\xff\xff\xff\xffWAVE".to_vec(), b"junk\0\0\0\0".repeat(600_000)].concat();
+    assert_eq!(refusal(&empty_chunks).0, "budget_exceeded");
+    let mut nested = Vec::new();
+    for _ in 0..2000 {
+        nested = mp4_box(b"meta", &[&[0; 4], &nested]);
+    }
+    let nested = [mp4_box(b"ftyp", &[b"avif", &[0; 4]]), nested].concat();
+    assert_eq!(refusal(&nested).1, "not a valid avif file: it names no primary picture");
+    let mut looping = crate::write::tiff(8, 6, 1);
+    let next_at = looping.len() - 4;
+    looping[next_at] = 8;
+    assert_eq!(crate::image(&looping).frame_count, 1);
+}
+
+#[test]
+fn claims_beyond_the_file_are_seen() {
+    let large_tag = [b"ID3\x04\0\0".to_vec(), syncsafe(200 << 20).to_vec(), mp3_frames(3)].concat();
+    assert_eq!(refusal(&large_tag).1, "not a valid mp3 file: its ID3 tag is larger than the file");
+    let only_tag = id3("a", "b");
+    assert_eq!(refusal(&only_tag).0, "corrupt");
+    let endless_box =
+        [mp4_box(b"ftyp", &[b"M4A ", &[0; 4]]), vec![0, 0, 0, 1], b"free".to_vec(), vec![0xFF; 8]].concat();
+    assert_eq!(refusal(&endless_box).1, "not a valid m4a file: a box size is absurd");
+    let rates = riff(b"RIFF", b"WAVE", &[(b"fmt ", wav_form(1, u32::MAX / 4, 1, 8)), (b"data", vec![0; 8])]);
+    assert_eq!(refusal(&rates).1, "not a valid wav file: its sample rate or number of channels is absurd");
+}
+
+#[test]
+fn pictures_in_tags_are_not_read() {
+    let picture = [b"APIC".to_vec(), 1_500_000_u32.to_be_bytes().to_vec(), vec![0; 2 + 1_500_000]].concat();
+    let title = b"TIT2\0\0\0\x03\0\0\x03Hi";
+    let frames = [picture, title.to_vec()].concat();
+    let len = u32::try_from(frames.len()).unwrap();
+    let file = [b"ID3\x03\0\0".to_vec(), syncsafe(len).to_vec(), frames, mp3_frames(50)].concat();
+    let probe = try_probe(&file).unwrap();
+    assert!(probe.bytes_read < 64 << 10, "{} bytes", probe.bytes_read);
+    assert!(matches!(probe.facts, Facts::Audio(facts) if facts.title.as_deref() == Some("Hi")));
+}
+
+#[test]
+fn bombs_are_refused_from_the_header() {
+    assert_eq!(
+        refusal(&png(30_000, 30_000, &[])),
+        ("too_many_pixels", "30000x30000 is more than 50000000 pixels".into())
+    );
+    assert_eq!(refusal(&png(0, 5, &[])).0, "corrupt");
+    assert_eq!(
+        refusal(b"\xef\xbb\xbf<!-- a --><svg onload=alert(1)>").1,
+        "files of type image/svg+xml are not accepted"
+    );
+    let long_comment = [b"<!--".to_vec(), vec![b' '; 9000], b"--><svg>".to_vec()].concat();
+    assert_eq!(refusal(&long_comment).1, "files of type image/svg+xml are not accepted");
+}

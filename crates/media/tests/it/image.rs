@@ -1,0 +1,129 @@
+//! Facts of pictures.
+
+use crate::write::{avif, bmp, exif, gif, jpeg, png, tiff, webp_extended, webp_lossy};
+use crate::{image, refusal};
+
+#[test]
+fn png_tells_size_depth_and_alpha() {
+    let facts = image(&png(8, 6, &[]));
+    assert_eq!((facts.width, facts.height, facts.bit_depth, facts.has_alpha), (8, 6, Some(8), Some(true)));
+    assert_eq!((facts.orientation, facts.frame_count), (1, 1));
+}
+
+#[test]
+fn png_is_turned_by_exif_and_by_text() {
+    let xmp = b"XML:com.adobe.xmp\0\0\0\0\0<x tiff:Orientation=\"6\"/>".to_vec();
+    for chunk in [(b"eXIf", exif(6)), (b"iTXt", xmp)] {
+        let facts = image(&png(8, 6, &[chunk]));
+        assert_eq!((facts.width, facts.height, facts.coded_width, facts.orientation), (6, 8, 8, 6));
+    }
+}
+
+#[test]
+fn png_counts_only_announced_and_sensible_frames() {
+    let announced = |frames: u32| png(8, 6, &[(b"acTL", [frames.to_be_bytes(), [0; 4]].concat())]);
+    assert_eq!(image(&announced(15)).frame_count, 15);
+    assert_eq!(image(&announced(0)).frame_count, 1);
+    assert_eq!(image(&announced(0x8000_0001)).frame_count, 1);
+    assert_eq!(refusal(&announced(2_000_000_000)).0, "too_many_frames");
+}
+
+#[test]
+fn jpeg_is_shown_as_its_orientation_says() {
+    for orientation in 1..=8 {
+        let facts = image(&jpeg(8, 6, Some(orientation)));
+        let shown = if orientation < 5 { (8, 6) } else { (6, 8) };
+        assert_eq!((facts.width, facts.height), shown);
+        assert_eq!((facts.coded_width, facts.coded_height, u16::from(facts.orientation)), (8, 6, orientation));
+    }
+    for invalid in [0, 9, u16::MAX] {
+        assert_eq!(image(&jpeg(8, 6, Some(invalid))).orientation, 1);
+    }
+}
+
+#[test]
+fn jpeg_with_junk_between_segments_is_read() {
+    let mut file = jpeg(8, 6, Some(1));
+    let frame_at = file.windows(2).position(|pair| pair == b"\xff\xc0").unwrap();
+    file.splice(frame_at..frame_at, *b"junk\xff\xff");
+    assert_eq!(image(&file).width, 8);
+}
+
+#[test]
+fn jpeg_without_height_is_refused() {
+    assert_eq!(refusal(&jpeg(8, 0, None)), ("corrupt", "not a valid jpeg file: its width or height is zero".into()));
+}
+
+#[test]
+fn jpeg_keeps_a_second_picture_but_no_archive_and_no_markup() {
+    let whole = jpeg(8, 6, None);
+    assert_eq!(image(&[whole.clone(), jpeg(4, 3, None)].concat()).width, 8);
+    assert_eq!(image(&[whole.clone(), vec![0; 5000]].concat()).width, 8);
+    let end_record = [&b"PK\x05\x06"[..], &[0; 18]].concat();
+    assert_eq!(refusal(&[whole.clone(), end_record].concat()).0, "trailing_data");
+    assert_eq!(refusal(&[whole, b"<HTML><script>".to_vec()].concat()).0, "trailing_data");
+}
+
+#[test]
+fn jpeg_cut_in_its_image_data_is_refused() {
+    let whole = jpeg(8, 6, None);
+    for missing in 1..20 {
+        let cut = &whole[..whole.len() - missing];
+        assert_eq!(refusal(cut).1, "not a valid jpeg file: it ends before its structure does");
+    }
+}
+
+#[test]
+fn gif_counts_its_frames() {
+    let facts = image(&gif(3));
+    assert_eq!((facts.width, facts.height, facts.frame_count, facts.has_alpha), (10, 5, 3, Some(true)));
+    assert_eq!(refusal(&gif(0)).1, "not a valid gif file: it has no frame");
+    assert_eq!(refusal(&gif(1001)), ("too_many_frames", "at least 1001 frames are more than 1000".into()));
+}
+
+#[test]
+fn webp_masks_the_scale_and_counts_frames() {
+    let facts = image(&webp_lossy(0xC0B0, 0x4090, &[]));
+    assert_eq!((facts.width, facts.height), (176, 144));
+    let frames = [(b"ANMF", vec![0; 16]), (b"ANMF", vec![0; 17])];
+    let facts = image(&webp_extended(640, 480, &frames));
+    assert_eq!((facts.width, facts.height, facts.frame_count, facts.has_alpha), (640, 480, 2, Some(true)));
+}
+
+#[test]
+fn webp_exif_is_read_with_and_without_prefix() {
+    let still = (b"VP8 ", vec![0; 18]);
+    for block in [exif(6), [b"Exif\0\0".to_vec(), exif(6)].concat()] {
+        let facts = image(&webp_extended(640, 480, &[still.clone(), (b"EXIF", block)]));
+        assert_eq!((facts.width, facts.height, facts.orientation), (480, 640, 6));
+    }
+}
+
+#[test]
+fn webp_without_pictures_is_refused() {
+    assert_eq!(refusal(&webp_extended(640, 480, &[])).1, "not a valid webp file: it has no image data");
+}
+
+#[test]
+fn avif_takes_the_primary_item_and_its_turn() {
+    let facts = image(&avif(b"avif", 64, 48, Some(1), None));
+    assert_eq!((facts.width, facts.height, facts.coded_width, facts.orientation), (48, 64, 64, 8));
+    let facts = image(&avif(b"heic", 64, 48, None, Some(1)));
+    assert_eq!((facts.width, facts.height, facts.orientation), (64, 48, 2));
+}
+
+#[test]
+fn tiff_and_bmp_are_read() {
+    let facts = image(&tiff(8, 6, 6));
+    assert_eq!((facts.width, facts.height, facts.frame_count), (6, 8, 1));
+    let facts = image(&bmp(8, -6));
+    assert_eq!((facts.width, facts.height, facts.bit_depth), (8, 6, Some(8)));
+}
+
+#[test]
+fn trailing_data_is_refused() {
+    for (file, format) in [(png(8, 6, &[]), "png"), (gif(1), "gif"), (webp_lossy(8, 6, &[]), "webp")] {
+        let refused = refusal(&[file, b"<script>".to_vec()].concat());
+        assert_eq!(refused, ("trailing_data", format!("8 bytes follow the end of the {format} file")));
+    }
+}

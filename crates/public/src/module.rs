@@ -1,0 +1,181 @@
+use std::fmt;
+
+use async_trait::async_trait;
+use object_store_models::{AudioId, ImageId, MediaId};
+use object_store_repo::{Connection, Database, MigrationStatus, Owner, PoolStatus, Transaction};
+use object_store_service::{
+    Actor, AudioCreate, AudioRead, FileCreate, FileRef, FileUploadResult, ImageCreate, ImageRead, ObjectStoreService,
+    Page, PageRequest, Result, SignedUrl, StagedAudio, StagedFile, StagedImage, SweepReport, UploadBody, UrlOptions,
+};
+use object_store_storage::{BucketInfo, ByteRange, Download, ObjectStorage};
+
+use crate::compose::Resources;
+use crate::provider::ObjectStoreProvider;
+
+/// The whole module: what siblings use through [`ObjectStoreProvider`], and what operators need beyond that.
+pub struct ObjectStoreModule {
+    service: ObjectStoreService,
+    database: Database,
+    storage: std::sync::Arc<dyn ObjectStorage>,
+    /// Lives as long as the module: a temporary directory, a server in this process.
+    _resources: Resources,
+}
+
+impl ObjectStoreModule {
+    pub(crate) fn new(
+        service: ObjectStoreService,
+        database: Database,
+        storage: std::sync::Arc<dyn ObjectStorage>,
+        resources: Resources,
+    ) -> Self {
+        Self { service, database, storage, _resources: resources }
+    }
+
+    /// Brings the tables up to date. Returns the names of the migrations that were applied.
+    pub async fn migrate(&self) -> Result<Vec<String>> {
+        Ok(self.database.migrate().await?)
+    }
+
+    /// Takes back the newest `count` migrations, **with the data that they hold**. Returns their names.
+    pub async fn revert_migrations(&self, count: usize) -> Result<Vec<String>> {
+        Ok(self.database.revert(count).await?)
+    }
+
+    /// All migrations, oldest first, and whether each is applied.
+    pub async fn migration_status(&self) -> Result<Vec<MigrationStatus>> {
+        Ok(self.database.migration_status().await?)
+    }
+
+    /// What the database is, such as `PostgreSQL 15.18`.
+    pub async fn database_version(&self) -> Result<String> {
+        Ok(self.database.server_version().await?)
+    }
+
+    /// How many connections are in use.
+    pub fn pool_status(&self) -> PoolStatus {
+        self.database.pool_status()
+    }
+
+    /// Creates the bucket if it does not exist. True if it was created.
+    pub async fn ensure_bucket(&self) -> Result<bool> {
+        Ok(self.storage.ensure_bucket().await?)
+    }
+
+    /// What storage says about the bucket.
+    pub async fn bucket_info(&self) -> Result<BucketInfo> {
+        Ok(self.storage.bucket_info().await?)
+    }
+}
+
+impl fmt::Debug for ObjectStoreModule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObjectStoreModule").field("storage", &self.storage).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl ObjectStoreProvider for ObjectStoreModule {
+    async fn connection(&self) -> Result<Connection<'static>> {
+        self.service.connection().await
+    }
+
+    async fn begin(&self) -> Result<Transaction> {
+        self.service.begin().await
+    }
+
+    async fn upload_image(&self, actor: Actor, image: ImageCreate, body: UploadBody) -> Result<ImageRead> {
+        self.service.upload_image(actor, image, body).await
+    }
+
+    async fn upload_audio(&self, actor: Actor, audio: AudioCreate, body: UploadBody) -> Result<AudioRead> {
+        self.service.upload_audio(actor, audio, body).await
+    }
+
+    async fn upload_file(&self, actor: Actor, file: FileCreate, body: UploadBody) -> Result<FileUploadResult> {
+        self.service.upload_file(actor, file, body).await
+    }
+
+    async fn stage_image(&self, actor: Actor, image: ImageCreate, body: UploadBody) -> Result<StagedImage> {
+        self.service.stage_image(actor, image, body).await
+    }
+
+    async fn stage_audio(&self, actor: Actor, audio: AudioCreate, body: UploadBody) -> Result<StagedAudio> {
+        self.service.stage_audio(actor, audio, body).await
+    }
+
+    async fn stage_file(&self, actor: Actor, file: FileCreate, body: UploadBody) -> Result<StagedFile> {
+        self.service.stage_file(actor, file, body).await
+    }
+
+    async fn commit_image(&self, conn: &mut Connection<'_>, staged: &StagedImage) -> Result<ImageRead> {
+        self.service.commit_image(conn, staged).await
+    }
+
+    async fn commit_audio(&self, conn: &mut Connection<'_>, staged: &StagedAudio) -> Result<AudioRead> {
+        self.service.commit_audio(conn, staged).await
+    }
+
+    async fn commit_file(&self, conn: &mut Connection<'_>, staged: &StagedFile) -> Result<FileUploadResult> {
+        self.service.commit_file(conn, staged).await
+    }
+
+    async fn discard(&self, staged: StagedFile) {
+        self.service.discard(staged).await;
+    }
+
+    async fn get_image(&self, conn: &mut Connection<'_>, actor: Actor, id: ImageId) -> Result<ImageRead> {
+        self.service.get_image(conn, actor, id).await
+    }
+
+    async fn get_audio(&self, conn: &mut Connection<'_>, actor: Actor, id: AudioId) -> Result<AudioRead> {
+        self.service.get_audio(conn, actor, id).await
+    }
+
+    async fn exists(&self, conn: &mut Connection<'_>, actor: Actor, id: MediaId) -> Result<bool> {
+        self.service.exists(conn, actor, id).await
+    }
+
+    async fn list_images(
+        &self,
+        conn: &mut Connection<'_>,
+        actor: Actor,
+        owner: Owner,
+        page: &PageRequest,
+    ) -> Result<Page<ImageRead>> {
+        self.service.list_images(conn, actor, owner, page).await
+    }
+
+    async fn list_audios(
+        &self,
+        conn: &mut Connection<'_>,
+        actor: Actor,
+        owner: Owner,
+        page: &PageRequest,
+    ) -> Result<Page<AudioRead>> {
+        self.service.list_audios(conn, actor, owner, page).await
+    }
+
+    async fn signed_url(&self, actor: Actor, file: FileRef<'_>, options: &UrlOptions) -> Result<SignedUrl> {
+        self.service.signed_url(actor, file, options).await
+    }
+
+    async fn signed_urls(&self, actor: Actor, files: &[FileRef<'_>], options: &UrlOptions) -> Result<Vec<SignedUrl>> {
+        self.service.signed_urls(actor, files, options).await
+    }
+
+    async fn download(&self, actor: Actor, id: MediaId, range: Option<ByteRange>) -> Result<Download> {
+        self.service.download(actor, id, range).await
+    }
+
+    async fn delete(&self, actor: Actor, id: MediaId) -> Result<()> {
+        self.service.delete(actor, id).await
+    }
+
+    async fn delete_in(&self, conn: &mut Connection<'_>, actor: Actor, id: MediaId) -> Result<()> {
+        self.service.delete_in(conn, actor, id).await
+    }
+
+    async fn sweep(&self) -> Result<SweepReport> {
+        self.service.sweep().await
+    }
+}

@@ -1,0 +1,164 @@
+use async_trait::async_trait;
+use object_store_models::{AudioId, ImageId, MediaId};
+use object_store_repo::{Connection, Owner, Transaction};
+use object_store_service::{
+    Actor, AudioCreate, AudioRead, FileCreate, FileRef, FileUploadResult, ImageCreate, ImageRead, Page, PageRequest,
+    Result, SignedUrl, StagedAudio, StagedFile, StagedImage, SweepReport, UploadBody, UrlOptions,
+};
+use object_store_storage::{ByteRange, Download};
+
+/// What the object store does for other modules.
+///
+/// Held as `Arc<dyn ObjectStoreProvider>`. A method takes a connection if and only if it does no network I/O beyond it;
+/// it then works inside the caller's transaction as well, on a connection of this module's pool or, through
+/// `Connection::from`, of the caller's. Never hold a transaction across a method that takes none.
+///
+/// The first argument after it says who asks: see [`Actor`] for what each may do. Whoever may not do something gets
+/// [`Forbidden`](crate::ObjectStoreError::Forbidden), before storage is asked for anything.
+#[async_trait]
+pub trait ObjectStoreProvider: Send + Sync {
+    /// A connection for reads. Give it back, by dropping it, before calling a method that takes none.
+    async fn connection(&self) -> Result<Connection<'static>>;
+
+    /// A transaction, in which the caller's own rows and this module's become one fact. Dropped without
+    /// [`Transaction::commit`], it is rolled back.
+    async fn begin(&self) -> Result<Transaction>;
+
+    /// Stores an image, whole and validated, or nothing at all.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ObjectStoreError::Invalid) says what is wrong with the bytes and what is allowed.
+    async fn upload_image(&self, actor: Actor, image: ImageCreate, body: UploadBody) -> Result<ImageRead>;
+
+    /// Stores an audio file, whole and validated, or nothing at all.
+    ///
+    /// # Errors
+    /// As [`ObjectStoreProvider::upload_image`].
+    async fn upload_audio(&self, actor: Actor, audio: AudioCreate, body: UploadBody) -> Result<AudioRead>;
+
+    /// Stores a file, whole and validated, or nothing at all. Its bytes decide whether it is an image or audio.
+    ///
+    /// # Errors
+    /// As [`ObjectStoreProvider::upload_image`].
+    async fn upload_file(&self, actor: Actor, file: FileCreate, body: UploadBody) -> Result<FileUploadResult>;
+
+    /// Takes in an image, without making it exist: [`ObjectStoreProvider::commit_image`] does that. Never committed, it
+    /// is removed by a later sweep.
+    ///
+    /// # Errors
+    /// As [`ObjectStoreProvider::upload_image`].
+    async fn stage_image(&self, actor: Actor, image: ImageCreate, body: UploadBody) -> Result<StagedImage>;
+
+    /// Takes in an audio file, as [`ObjectStoreProvider::stage_image`] does an image.
+    ///
+    /// # Errors
+    /// As [`ObjectStoreProvider::upload_image`].
+    async fn stage_audio(&self, actor: Actor, audio: AudioCreate, body: UploadBody) -> Result<StagedAudio>;
+
+    /// Takes in a file, as [`ObjectStoreProvider::stage_image`] does an image.
+    ///
+    /// # Errors
+    /// As [`ObjectStoreProvider::upload_image`].
+    async fn stage_file(&self, actor: Actor, file: FileCreate, body: UploadBody) -> Result<StagedFile>;
+
+    /// Makes a staged image exist, in the caller's transaction: from its commit on the image is there; rolled back, it
+    /// never was.
+    ///
+    /// # Errors
+    /// [`UploadExpired`](crate::ObjectStoreError::UploadExpired) when it was staged too long ago. Roll back, and let
+    /// the user upload again.
+    async fn commit_image(&self, conn: &mut Connection<'_>, staged: &StagedImage) -> Result<ImageRead>;
+
+    /// Makes a staged audio file exist, as [`ObjectStoreProvider::commit_image`] does an image.
+    ///
+    /// # Errors
+    /// As [`ObjectStoreProvider::commit_image`].
+    async fn commit_audio(&self, conn: &mut Connection<'_>, staged: &StagedAudio) -> Result<AudioRead>;
+
+    /// Makes a staged file exist, as [`ObjectStoreProvider::commit_image`] does an image.
+    ///
+    /// # Errors
+    /// As [`ObjectStoreProvider::commit_image`].
+    async fn commit_file(&self, conn: &mut Connection<'_>, staged: &StagedFile) -> Result<FileUploadResult>;
+
+    /// Gives up a staged file and removes its bytes now, where a sweep would do so later. A committed one is left alone.
+    async fn discard(&self, staged: StagedFile);
+
+    /// One image.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ObjectStoreError::NotFound), [`Forbidden`](crate::ObjectStoreError::Forbidden).
+    async fn get_image(&self, conn: &mut Connection<'_>, actor: Actor, id: ImageId) -> Result<ImageRead>;
+
+    /// One audio file.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ObjectStoreError::NotFound), [`Forbidden`](crate::ObjectStoreError::Forbidden).
+    async fn get_audio(&self, conn: &mut Connection<'_>, actor: Actor, id: AudioId) -> Result<AudioRead>;
+
+    /// Whether there is such media and the actor may read it.
+    async fn exists(&self, conn: &mut Connection<'_>, actor: Actor, id: MediaId) -> Result<bool>;
+
+    /// A page of images, newest first.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ObjectStoreError::Invalid) for a page that is too long or a cursor of another listing,
+    /// [`Forbidden`](crate::ObjectStoreError::Forbidden).
+    async fn list_images(
+        &self,
+        conn: &mut Connection<'_>,
+        actor: Actor,
+        owner: Owner,
+        page: &PageRequest,
+    ) -> Result<Page<ImageRead>>;
+
+    /// A page of audio files, newest first.
+    ///
+    /// # Errors
+    /// As [`ObjectStoreProvider::list_images`].
+    async fn list_audios(
+        &self,
+        conn: &mut Connection<'_>,
+        actor: Actor,
+        owner: Owner,
+        page: &PageRequest,
+    ) -> Result<Page<AudioRead>>;
+
+    /// A URL with which anyone can read one file until it expires. Asks neither the database nor storage.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ObjectStoreError::Invalid) for a life that is too long,
+    /// [`Forbidden`](crate::ObjectStoreError::Forbidden).
+    async fn signed_url(&self, actor: Actor, file: FileRef<'_>, options: &UrlOptions) -> Result<SignedUrl>;
+
+    /// URLs for all of a page, in its order. If the actor may not read one of the files, none is signed.
+    ///
+    /// # Errors
+    /// As [`ObjectStoreProvider::signed_url`].
+    async fn signed_urls(&self, actor: Actor, files: &[FileRef<'_>], options: &UrlOptions) -> Result<Vec<SignedUrl>>;
+
+    /// The bytes of a file, or a range of them. The stream of a whole file ends with an error if the bytes are not those
+    /// that were uploaded.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ObjectStoreError::NotFound), [`Forbidden`](crate::ObjectStoreError::Forbidden),
+    /// [`Invalid`](crate::ObjectStoreError::Invalid) for a range outside the file.
+    async fn download(&self, actor: Actor, id: MediaId, range: Option<ByteRange>) -> Result<Download>;
+
+    /// Deletes a file. When this returns it is gone for good; its bytes go now or with a later sweep.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ObjectStoreError::NotFound), [`Forbidden`](crate::ObjectStoreError::Forbidden).
+    async fn delete(&self, actor: Actor, id: MediaId) -> Result<()>;
+
+    /// Deletes a file in the caller's transaction. Its bytes go with a sweep after the commit; rolled back, nothing has
+    /// happened.
+    ///
+    /// # Errors
+    /// As [`ObjectStoreProvider::delete`].
+    async fn delete_in(&self, conn: &mut Connection<'_>, actor: Actor, id: MediaId) -> Result<()>;
+
+    /// Removes what abandoned uploads and deletes have left in storage, as far as it is due. Call it every few minutes,
+    /// from as many processes as there are.
+    async fn sweep(&self) -> Result<SweepReport>;
+}

@@ -1,0 +1,9 @@
+//! The whole module, end to end: real databases, and a real S3 server over HTTP.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+mod broken;
+mod embedded;
+mod http;

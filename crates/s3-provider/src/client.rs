@@ -1,0 +1,259 @@
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use object_store_storage::{ByteStream, StorageError, StorageResult};
+use reqwest::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Method, Response, StatusCode};
+use s3::Region;
+use tokio::time::{Instant, timeout_at};
+
+use crate::config::S3Config;
+use crate::credentials::{CredentialStore, install_tls_provider};
+use crate::error::{Failure, Refusal, word};
+use crate::outgoing::{Progress, checked, pieces};
+use crate::sign::{UNSIGNED_PAYLOAD, sha256_hex, sign};
+use crate::target::{Resource, Target};
+
+/// The most that is read of an answer that says no.
+const REFUSAL_BYTES: usize = 64 * 1024;
+
+/// How long a connection is kept for the next request. Servers close theirs after 5 s to a minute, and a request that
+/// meets such a close has an unknown outcome.
+const POOL_IDLE: Duration = Duration::from_secs(4);
+
+/// Sends signed requests to one bucket.
+pub(crate) struct Client {
+    pub(crate) config: S3Config,
+    pub(crate) target: Target,
+    pub(crate) region: Region,
+    pub(crate) credentials: CredentialStore,
+    http: reqwest::Client,
+}
+
+/// A request, before it is signed.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) method: Method,
+    pub(crate) resource: Resource<'a>,
+    pub(crate) query: &'a [(&'a str, &'a str)],
+    pub(crate) headers: HeaderMap,
+    pub(crate) payload: Payload,
+    /// How long the server may keep silent once it has all of the request.
+    pub(crate) patience: Duration,
+}
+
+/// The body of a request.
+pub(crate) enum Payload {
+    /// None at all.
+    None,
+    /// An object or a part, in memory; sent in pieces and not hashed again.
+    Bytes(Bytes),
+    /// A small document, hashed and signed.
+    Document(String),
+    /// An object that is read while it is sent.
+    Stream { stream: ByteStream, length: u64, md5: Option<[u8; 16]> },
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} bytes", self.length())
+    }
+}
+
+impl Payload {
+    fn length(&self) -> Option<u64> {
+        match self {
+            Self::None => None,
+            Self::Bytes(bytes) => Some(bytes.len() as u64),
+            Self::Document(text) => Some(text.len() as u64),
+            Self::Stream { length, .. } => Some(*length),
+        }
+    }
+
+    fn hash(&self) -> String {
+        match self {
+            Self::None => sha256_hex(b""),
+            Self::Document(text) => sha256_hex(text.as_bytes()),
+            Self::Bytes(bytes) if bytes.is_empty() => sha256_hex(b""),
+            Self::Bytes(_) | Self::Stream { .. } => UNSIGNED_PAYLOAD.to_owned(),
+        }
+    }
+
+    fn into_body(self, progress: &Arc<Progress>) -> Option<reqwest::Body> {
+        match self {
+            Self::None => None,
+            Self::Document(text) => Some(text.into()),
+            Self::Bytes(bytes) if bytes.is_empty() => Some(bytes.into()),
+            Self::Bytes(bytes) => Some(reqwest::Body::wrap_stream(pieces(bytes, Arc::clone(progress)))),
+            Self::Stream { stream, length, md5 } => {
+                Some(reqwest::Body::wrap_stream(checked(stream, length, md5, Arc::clone(progress))))
+            }
+        }
+    }
+}
+
+impl Client {
+    pub(crate) async fn new(config: S3Config) -> StorageResult<Self> {
+        let invalid = |error: crate::S3ConfigError| StorageError::InvalidRequest { reason: error.to_string() };
+        config.validate().map_err(invalid)?;
+        let target = Target::new(&config).map_err(invalid)?;
+        install_tls_provider();
+        let http = http_client(&config, &target)?;
+        Ok(Self {
+            region: Region::Custom { region: config.region.clone(), endpoint: config.endpoint_url().map_err(invalid)? },
+            credentials: CredentialStore::find(&config.credentials).await?,
+            target,
+            http,
+            config,
+        })
+    }
+
+    /// A request without body, parameters and headers of its own.
+    pub(crate) fn request<'a>(&self, method: Method, resource: Resource<'a>) -> Request<'a> {
+        Request {
+            method,
+            resource,
+            query: &[],
+            headers: HeaderMap::new(),
+            payload: Payload::None,
+            patience: self.config.idle_timeout,
+        }
+    }
+
+    /// Sends a request once and waits for the head of its answer. An answer that says no is a failure.
+    pub(crate) async fn send(&self, request: Request<'_>) -> Result<Response, Failure> {
+        let patience = request.patience;
+        let progress = Progress::new();
+        let call = self.prepare(request, &progress).await?;
+        let response = self.head_of_answer(call, &progress, patience).await;
+        // A body that was withheld explains whatever else has happened.
+        if let Some(fault) = progress.take_fault() {
+            return Err(fault.into());
+        }
+        let response = response?;
+        if response.status().is_success() { Ok(response) } else { Err(self.refusal(response).await) }
+    }
+
+    /// The rest of an answer, if it has at most `limit` bytes.
+    pub(crate) async fn read(&self, response: Response, limit: usize) -> Result<Bytes, Failure> {
+        match self.read_some(response, limit).await? {
+            (bytes, true) => Ok(bytes),
+            (_, false) => Err(Failure::Garbled("the answer is larger than any of its kind")),
+        }
+    }
+
+    async fn prepare(
+        &self,
+        request: Request<'_>,
+        progress: &Arc<Progress>,
+    ) -> Result<reqwest::RequestBuilder, Failure> {
+        let credentials = self.credentials.current().await?;
+        let url = self.target.url(request.resource, request.query)?;
+        let mut headers = request.headers;
+        headers.insert(HOST, self.target.host());
+        if let Some(length) = request.payload.length() {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        sign(&credentials, &self.region, &request.method, &url, &mut headers, &request.payload.hash())?;
+        let call = self.http.request(request.method, url).headers(headers);
+        Ok(match request.payload.into_body(progress) {
+            Some(body) => call.body(body),
+            None => call,
+        })
+    }
+
+    async fn head_of_answer(
+        &self,
+        call: reqwest::RequestBuilder,
+        progress: &Progress,
+        patience: Duration,
+    ) -> Result<Response, Failure> {
+        let mut call = pin!(call.send());
+        loop {
+            // While the body moves the server is not expected to say anything.
+            let deadline = progress.deadline(patience);
+            match timeout_at(deadline, call.as_mut()).await {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(error)) if error.is_connect() => return Err(Failure::Connect(error)),
+                Ok(Err(error)) => return Err(Failure::Lost(error)),
+                Err(_) if progress.deadline(patience) > deadline => {}
+                Err(_) if progress.waits_for_source() => return Err(source_stalled(patience).into()),
+                Err(_) => return Err(Failure::Stalled(patience)),
+            }
+        }
+    }
+
+    async fn refusal(&self, response: Response) -> Failure {
+        let status = response.status();
+        let headers = response.headers().clone();
+        // A body that cannot be read to its end takes nothing away from the status.
+        let body = match self.read_some(response, REFUSAL_BYTES).await {
+            Ok((body, true)) => body,
+            Ok((_, false)) | Err(_) => Bytes::new(),
+        };
+        let mut refusal = Refusal::new(status, &body);
+        refusal.retry_after =
+            header(&headers, RETRY_AFTER.as_str()).and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+        if refusal.elsewhere.is_none() && (status.is_redirection() || status == StatusCode::BAD_REQUEST) {
+            refusal.elsewhere = header(&headers, "x-amz-bucket-region").and_then(word).or_else(|| {
+                let location = reqwest::Url::parse(header(&headers, "location")?).ok()?;
+                word(location.host_str()?)
+            });
+        }
+        Failure::Refused(refusal)
+    }
+
+    /// At most `limit` bytes of an answer, and whether that is all of it.
+    async fn read_some(&self, mut response: Response, limit: usize) -> Result<(Bytes, bool), Failure> {
+        let idle = self.config.idle_timeout;
+        let mut bytes = BytesMut::new();
+        loop {
+            match timeout_at(Instant::now() + idle, response.chunk()).await {
+                Err(_) => return Err(Failure::Stalled(idle)),
+                Ok(Err(error)) => return Err(Failure::Lost(error)),
+                Ok(Ok(None)) => return Ok((bytes.freeze(), true)),
+                Ok(Ok(Some(piece))) if bytes.len() + piece.len() > limit => return Ok((bytes.freeze(), false)),
+                Ok(Ok(Some(piece))) => bytes.extend_from_slice(&piece),
+            }
+        }
+    }
+}
+
+/// A header's value as text.
+pub(crate) fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn source_stalled(patience: Duration) -> StorageError {
+    let text = format!("the body's reader yielded nothing for {} s", patience.as_secs_f32());
+    StorageError::Body(std::io::Error::new(std::io::ErrorKind::TimedOut, text))
+}
+
+fn http_client(config: &S3Config, target: &Target) -> StorageResult<reqwest::Client> {
+    let mut builder = reqwest::Client::builder()
+        // Another host must not get what was signed for this one.
+        .redirect(Policy::none())
+        .referer(false)
+        .connect_timeout(config.connect_timeout)
+        .pool_idle_timeout(POOL_IDLE)
+        .tcp_nodelay(true)
+        .http1_only()
+        .retry(reqwest::retry::never())
+        // Stored bytes are wanted as they are, whatever features another crate of the program turns on.
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
+        .use_rustls_tls();
+    if target.is_loopback() {
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(|error| StorageError::Other {
+        reason: "the HTTP client could not be built".into(),
+        source: Some(Box::new(error.without_url())),
+    })
+}

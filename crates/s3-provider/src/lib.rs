@@ -1,0 +1,34 @@
+//! The storage port on any S3-compatible server: [`S3Provider`].
+//!
+//! rust-s3 finds credentials, derives signing keys and signs requests, URLs and forms. The requests themselves go
+//! through a client of our own, because the one inside rust-s3 follows redirects with credentials, has no connect
+//! timeout, and ends every transfer after a total time.
+//!
+//! **Architecture invariant:** this is the only crate that names rust-s3, and none of its types leave it. It never
+//! follows a redirect, never repeats a write whose outcome is unknown, never holds more of a body in memory than a
+//! few parts, never reads an answer of unbounded size into memory, and never puts a signature or a secret into an
+//! error, a log line or a `Debug` output.
+
+mod answer;
+mod bucket;
+mod client;
+mod config;
+mod copy;
+mod credentials;
+mod delete;
+mod error;
+mod get;
+mod list;
+mod multipart;
+mod outgoing;
+mod presign;
+mod provider;
+mod put;
+mod retry;
+mod sign;
+mod target;
+mod uploads;
+mod xml;
+
+pub use config::{S3Config, S3ConfigError, S3Credentials};
+pub use provider::S3Provider;

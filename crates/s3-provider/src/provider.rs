@@ -1,0 +1,106 @@
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use object_store_storage::{
+    Body, BucketInfo, ByteRange, CopyCondition, Download, ListPage, MultipartUploadPage, ObjectKey, ObjectMeta,
+    ObjectStorage, PresignGet, PresignPost, PresignPut, PresignedPost, PresignedUrl, PutOptions, PutOutcome,
+    StorageResult,
+};
+
+use crate::client::Client;
+use crate::config::S3Config;
+use crate::presign::Presigner;
+use crate::{bucket, copy, delete, get, list, put, uploads};
+
+/// A bucket on an S3-compatible server, or a prefix of one. Cheap to clone; clones share their connections.
+///
+/// Beyond what [`ObjectStorage`] promises: reads, listings, deletes and aborts are tried up to three times; a write only
+/// when the failure before had no effect and the body is in memory. No time limits a transfer as long as it moves;
+/// without any progress for [`S3Config::idle_timeout`] it ends. Objects above 5 GiB are sent in parts, and cannot be
+/// copied.
+#[derive(Clone)]
+pub struct S3Provider {
+    client: Arc<Client>,
+    presigner: Arc<Presigner>,
+}
+
+impl S3Provider {
+    /// Checks the settings and finds the credentials. Sends no request to the server; with
+    /// [`S3Credentials::Default`](crate::S3Credentials::Default), perhaps to where credentials come from.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`](object_store_storage::StorageError::InvalidRequest) with the text of an
+    /// [`S3ConfigError`](crate::S3ConfigError); [`AccessDenied`](object_store_storage::StorageError::AccessDenied) with
+    /// the code `NoCredentials` when none were found.
+    pub async fn connect(config: S3Config) -> StorageResult<Self> {
+        let client = Client::new(config).await?;
+        let presigner = Presigner::new(&client.config, &client.credentials).await?;
+        Ok(Self { client: Arc::new(client), presigner: Arc::new(presigner) })
+    }
+}
+
+impl fmt::Debug for S3Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Provider")
+            .field("endpoint", &self.client.region.endpoint())
+            .field("bucket", &self.client.config.bucket)
+            .field("prefix", &self.client.config.prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl ObjectStorage for S3Provider {
+    async fn put(&self, key: &ObjectKey, body: Body, options: &PutOptions) -> StorageResult<PutOutcome> {
+        put::put(&self.client, key, body, options).await
+    }
+
+    async fn get(&self, key: &ObjectKey, range: Option<ByteRange>) -> StorageResult<Download> {
+        get::get(&self.client, key, range).await
+    }
+
+    async fn head(&self, key: &ObjectKey) -> StorageResult<ObjectMeta> {
+        get::head(&self.client, key).await
+    }
+
+    async fn copy(&self, from: &ObjectKey, to: &ObjectKey, condition: &CopyCondition) -> StorageResult<ObjectMeta> {
+        copy::copy(&self.client, from, to, condition).await
+    }
+
+    async fn delete(&self, key: &ObjectKey) -> StorageResult<()> {
+        delete::delete(&self.client, key).await
+    }
+
+    async fn list_page(&self, prefix: &str, after: Option<&ObjectKey>, limit: u16) -> StorageResult<ListPage> {
+        list::page(&self.client, prefix, after, limit).await
+    }
+
+    async fn list_multipart_uploads(&self, prefix: &str, marker: Option<&str>) -> StorageResult<MultipartUploadPage> {
+        uploads::list(&self.client, prefix, marker).await
+    }
+
+    async fn abort_multipart_upload(&self, key: &ObjectKey, upload_id: &str) -> StorageResult<()> {
+        uploads::abort(&self.client, key, upload_id).await
+    }
+
+    async fn presign_get(&self, key: &ObjectKey, options: &PresignGet) -> StorageResult<PresignedUrl> {
+        self.presigner.get(&self.client, key, options).await
+    }
+
+    async fn presign_put(&self, key: &ObjectKey, options: &PresignPut) -> StorageResult<PresignedUrl> {
+        self.presigner.put(&self.client, key, options).await
+    }
+
+    async fn presign_post(&self, key: &ObjectKey, options: &PresignPost) -> StorageResult<PresignedPost> {
+        self.presigner.post(&self.client, key, options).await
+    }
+
+    async fn bucket_info(&self) -> StorageResult<BucketInfo> {
+        bucket::info(&self.client).await
+    }
+
+    async fn ensure_bucket(&self) -> StorageResult<bool> {
+        bucket::ensure(&self.client).await
+    }
+}

@@ -1,0 +1,86 @@
+//! Deleting: the row goes and a purge intent comes in one transaction; the object goes after that.
+
+use std::time::Duration;
+
+use object_store_models::{AudioId, ImageId, IntentPurpose, MediaId, NewIntent, ObjectIntent, UserId};
+use object_store_repo::{AudioRepo, Connection, Deadlines, ImageRepo, IntentRepo, Owner};
+
+use crate::actor::Actor;
+use crate::authorize;
+use crate::error::{ObjectStoreError, Result};
+use crate::service::ObjectStoreService;
+use crate::sweep::Leftovers;
+
+impl ObjectStoreService {
+    /// Deletes media. When this returns, it is gone for good from every reading; its object is deleted at once if
+    /// storage allows, otherwise by a later sweep.
+    pub async fn delete(&self, actor: Actor, id: MediaId) -> Result<()> {
+        let intent = self.database.transaction(async |conn| delete_row(conn, actor, id).await).await?;
+        self.purge_soon(&intent, Leftovers::ObjectOnly).await;
+        Ok(())
+    }
+
+    /// Deletes media inside the caller's transaction. The object is deleted by a sweep after the commit; rolled back,
+    /// nothing has happened.
+    pub async fn delete_in(&self, conn: &mut Connection<'_>, actor: Actor, id: MediaId) -> Result<()> {
+        delete_row(conn, actor, id).await.map(drop)
+    }
+}
+
+async fn delete_row(conn: &mut Connection<'_>, actor: Actor, id: MediaId) -> Result<ObjectIntent> {
+    let (s3_key, user_id) = match id {
+        MediaId::Image(id) => delete_image_row(conn, actor, id).await?,
+        MediaId::Audio(id) => delete_audio_row(conn, actor, id).await?,
+    };
+    let intent = NewIntent {
+        s3_key: &s3_key,
+        purpose: IntentPurpose::Purge,
+        media_id: id,
+        user_id,
+        declared: "{}",
+        multipart_upload_id: None,
+        idempotency_key: None,
+        request_hash: None,
+    };
+    // The row said that its object is whole: every write to this key has been answered, so none can still land.
+    let deadlines = Deadlines { not_before_in: Duration::ZERO, clears_in: Duration::ZERO };
+    Ok(IntentRepo::create_purge(conn, &intent, deadlines).await?)
+}
+
+async fn delete_image_row(conn: &mut Connection<'_>, actor: Actor, id: ImageId) -> Result<(String, Option<UserId>)> {
+    if let Some(owner) = reach(actor)
+        && let Some(row) = ImageRepo::delete_owned(conn, id, owner).await?
+    {
+        return Ok((row.s3_key, row.user_id));
+    }
+    let row = ImageRepo::get(conn, id).await?.ok_or(ObjectStoreError::NotFound)?;
+    Err(refusal(actor, row.user_id))
+}
+
+async fn delete_audio_row(conn: &mut Connection<'_>, actor: Actor, id: AudioId) -> Result<(String, Option<UserId>)> {
+    if let Some(owner) = reach(actor)
+        && let Some(row) = AudioRepo::delete_owned(conn, id, owner).await?
+    {
+        return Ok((row.s3_key, row.user_id));
+    }
+    let row = AudioRepo::get(conn, id).await?.ok_or(ObjectStoreError::NotFound)?;
+    Err(refusal(actor, row.user_id))
+}
+
+/// Whose media the actor may delete: a clause of the one conditional statement that deletes.
+fn reach(actor: Actor) -> Option<Owner> {
+    match actor {
+        Actor::System => Some(Owner::Anyone),
+        Actor::User(user) => Some(Owner::User(user)),
+        Actor::Anonymous => None,
+    }
+}
+
+/// Why a row that is there was not deleted.
+fn refusal(actor: Actor, owner: Option<UserId>) -> ObjectStoreError {
+    match authorize::delete(actor, owner) {
+        Err(error) => error,
+        // Written between the two statements, under an id that nobody could know yet.
+        Ok(()) => ObjectStoreError::NotFound,
+    }
+}

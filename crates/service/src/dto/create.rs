@@ -1,0 +1,74 @@
+use object_store_models::UserId;
+
+macro_rules! create {
+    ($(#[$docs:meta])* $name:ident) => {
+        $(#[$docs])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $name {
+            /// The name that the user's file had. Any text will do: path parts, control characters and the like are
+            /// removed, and what is left is kept for display and download.
+            pub filename: String,
+            /// The content type that the client declared, if it did. The bytes decide; a declaration that contradicts
+            /// them is an error. `application/octet-stream` and the empty text declare nothing.
+            pub content_type: Option<String>,
+            /// Whose it will be. `None` means the acting user, or nobody where there is none.
+            pub owner: Option<UserId>,
+        }
+
+        impl $name {
+            /// A file of this name, of no declared type, owned by whoever uploads it.
+            pub fn new(filename: impl Into<String>) -> Self {
+                Self { filename: filename.into(), content_type: None, owner: None }
+            }
+
+            /// With the content type that the client declared.
+            #[must_use]
+            pub fn declared(mut self, content_type: impl Into<String>) -> Self {
+                self.content_type = Some(content_type.into());
+                self
+            }
+
+            /// Owned by `user`. Only the system may upload for somebody else.
+            #[must_use]
+            pub fn owned_by(mut self, user: UserId) -> Self {
+                self.owner = Some(user);
+                self
+            }
+        }
+    };
+}
+
+create! {
+    /// An image about to be uploaded.
+    ImageCreate
+}
+
+create! {
+    /// An audio file about to be uploaded.
+    AudioCreate
+}
+
+create! {
+    /// A file about to be uploaded whose bytes will decide whether it is an image or audio.
+    FileCreate
+}
+
+/// The parts of all three.
+#[derive(Debug)]
+pub(crate) struct Declared {
+    pub(crate) filename: String,
+    pub(crate) content_type: Option<String>,
+    pub(crate) owner: Option<UserId>,
+}
+
+macro_rules! declared {
+    ($($name:ident)*) => {
+        $(impl From<$name> for Declared {
+            fn from($name { filename, content_type, owner }: $name) -> Self {
+                Self { filename, content_type, owner }
+            }
+        })*
+    };
+}
+
+declared!(ImageCreate AudioCreate FileCreate);

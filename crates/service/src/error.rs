@@ -1,0 +1,321 @@
+use std::time::Duration;
+
+use object_store_repo::RepoError;
+use object_store_storage::{RetryClass, StorageError};
+
+use crate::dto::CursorError;
+use crate::translate::CorruptRow;
+
+/// The result of a use case.
+pub type Result<T, E = ObjectStoreError> = std::result::Result<T, E>;
+
+/// Why a use case failed. A variant is something that the caller does differently; [`ObjectStoreError::code`] names the
+/// cause for programs, and the same cause has the same code from every use case.
+///
+/// Messages hold no secrets, no SQL and nothing about what belongs to others.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ObjectStoreError {
+    /// The request or the uploaded bytes are not acceptable, and nothing was stored. Tell the user.
+    #[error(transparent)]
+    Invalid(#[from] ValidationError),
+    /// There is no such image or audio.
+    #[error("not found")]
+    NotFound,
+    /// It exists, and the actor may not do this with it. To the outside, tell it like [`ObjectStoreError::NotFound`].
+    #[error("forbidden")]
+    Forbidden,
+    /// The upload took too long, or was given up: its object is or will be removed. Upload again.
+    #[error("the upload has expired")]
+    UploadExpired,
+    /// Someone else has done something that excludes this.
+    #[error("conflicts with what is already stored")]
+    Conflict(#[source] RepoError),
+    /// The bytes of the upload could not be read from where they come. Nothing was stored.
+    #[error("the bytes of the upload could not be read")]
+    Body(#[source] std::io::Error),
+    /// Storage failed.
+    #[error("storage failed")]
+    Storage(#[source] StorageError),
+    /// The database failed.
+    #[error("the database failed")]
+    Database(#[source] RepoError),
+    /// The database holds a row that this module cannot have written.
+    #[error("the database is inconsistent")]
+    Inconsistent(#[source] CorruptRow),
+    /// The module is set up wrongly.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A part of the module stopped working: a thread of the runtime panicked or the runtime is shutting down.
+    #[error("interrupted: {0}")]
+    Interrupted(&'static str),
+}
+
+/// A setting that is missing or wrong. Its message names the setting and what is allowed, never a secret.
+#[derive(Debug, thiserror::Error)]
+#[error("{setting} {problem}")]
+pub struct ConfigError {
+    /// The setting, as the operator knows it.
+    pub setting: String,
+    /// What is wrong and what is allowed.
+    pub problem: String,
+    /// The cause, where there is one.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl ConfigError {
+    /// A setting and what is wrong with it.
+    pub fn new(setting: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { setting: setting.into(), problem: problem.into(), source: None }
+    }
+
+    /// With its cause.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(cause.into());
+        self
+    }
+}
+
+/// What was not acceptable, and what would have been.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ValidationError {
+    /// No bytes.
+    #[error("the file is empty")]
+    Empty,
+    /// More bytes than allowed. Noticed while reading, so that `actual` may be a lower bound.
+    #[error("the file has {actual} bytes or more; at most {limit} are allowed")]
+    TooLarge {
+        /// The most bytes allowed.
+        limit: u64,
+        /// How many bytes were announced or seen.
+        actual: u64,
+    },
+    /// The number of bytes is not what was announced.
+    #[error("the file has {actual} bytes where {announced} were announced")]
+    LengthMismatch {
+        /// The announced number of bytes.
+        announced: u64,
+        /// The number seen; a lower bound where there were more than announced.
+        actual: u64,
+    },
+    /// Of a type that is not accepted, whatever its name or declared type says.
+    #[error("files of type {detected} are not accepted")]
+    UnsupportedType {
+        /// What the bytes are, as far as can be told.
+        detected: String,
+    },
+    /// The declared content type contradicts the bytes.
+    #[error("declared as {declared}, but the bytes are {detected}")]
+    TypeMismatch {
+        /// The declared content type, or the kind of media that was asked for.
+        declared: String,
+        /// What the bytes are.
+        detected: String,
+    },
+    /// The bytes begin like a format, but are not whole or not sound.
+    #[error("not a sound {format} file: {reason}")]
+    Corrupt {
+        /// The name of the format.
+        format: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Bytes follow the end of the image or audio.
+    #[error("{bytes} bytes follow the end of the {format} data")]
+    TrailingData {
+        /// The name of the format.
+        format: &'static str,
+        /// How many.
+        bytes: u64,
+    },
+    /// More pixels than allowed.
+    #[error("the image has {width} x {height} pixels; at most {limit} in all are allowed")]
+    TooManyPixels {
+        /// The most pixels allowed.
+        limit: u64,
+        /// The width in pixels.
+        width: u32,
+        /// The height in pixels.
+        height: u32,
+    },
+    /// A side is longer than allowed.
+    #[error("the image has {width} x {height} pixels; at most {limit} a side are allowed")]
+    SideTooLong {
+        /// The longest side allowed, in pixels.
+        limit: u32,
+        /// The width in pixels.
+        width: u32,
+        /// The height in pixels.
+        height: u32,
+    },
+    /// More frames than allowed.
+    #[error("the image has {actual} frames or more; at most {limit} are allowed")]
+    TooManyFrames {
+        /// The most frames allowed.
+        limit: u32,
+        /// How many there are.
+        actual: u32,
+    },
+    /// Longer than allowed.
+    #[error("the audio plays {} ms; at most {} ms are allowed", actual.as_millis(), limit.as_millis())]
+    TooLong {
+        /// The longest time allowed.
+        limit: Duration,
+        /// How long it plays.
+        actual: Duration,
+    },
+    /// Built so that finding its facts would take more work than allowed.
+    #[error("the facts of the file take more than {limit} {resource} to find")]
+    TooComplex {
+        /// What ran out: bytes, seeks or steps.
+        resource: &'static str,
+        /// How much was allowed.
+        limit: u64,
+    },
+    /// Not a cursor that a page of this listing gave.
+    #[error(transparent)]
+    BadCursor(#[from] CursorError),
+    /// A page that is too short or too long.
+    #[error("a page has 1 to {limit} items, not {actual}")]
+    BadPageSize {
+        /// The longest page allowed.
+        limit: u16,
+        /// What was asked for.
+        actual: u16,
+    },
+    /// A life of a signed URL that is too short or too long.
+    #[error("a signed URL lives 1 to {} seconds, not {}", limit.as_secs(), actual.as_secs())]
+    BadUrlLife {
+        /// The longest life allowed.
+        limit: Duration,
+        /// What was asked for.
+        actual: Duration,
+    },
+    /// A range outside the object, or empty.
+    #[error("the range lies outside the object's {size_bytes} bytes")]
+    BadRange {
+        /// The size of the object.
+        size_bytes: u64,
+    },
+}
+
+impl ObjectStoreError {
+    /// A stable word for the cause, the same from every use case.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid(error) => error.code(),
+            Self::NotFound => "not_found",
+            Self::Forbidden => "forbidden",
+            Self::UploadExpired => "upload_expired",
+            Self::Conflict(_) => "conflict",
+            Self::Body(_) => "body_unreadable",
+            Self::Storage(error) => storage_code(error),
+            Self::Database(error) => database_code(error),
+            Self::Inconsistent(_) => "database_inconsistent",
+            Self::Config(_) => "misconfigured",
+            Self::Interrupted(_) => "interrupted",
+        }
+    }
+
+    /// Whether the same request may succeed later without anyone mending anything.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Storage(error) => error.retry_class() != RetryClass::Never,
+            Self::Database(error) => error.is_retryable(),
+            Self::UploadExpired | Self::Interrupted(_) => true,
+            Self::Invalid(_)
+            | Self::NotFound
+            | Self::Forbidden
+            | Self::Conflict(_)
+            | Self::Body(_)
+            | Self::Inconsistent(_)
+            | Self::Config(_) => false,
+        }
+    }
+}
+
+impl ValidationError {
+    /// A stable word for the cause.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::TooLarge { .. } => "too_large",
+            Self::LengthMismatch { .. } => "length_mismatch",
+            Self::UnsupportedType { .. } => "unsupported_type",
+            Self::TypeMismatch { .. } => "type_mismatch",
+            Self::Corrupt { .. } => "corrupt",
+            Self::TrailingData { .. } => "trailing_data",
+            Self::TooManyPixels { .. } => "too_many_pixels",
+            Self::SideTooLong { .. } => "side_too_long",
+            Self::TooManyFrames { .. } => "too_many_frames",
+            Self::TooLong { .. } => "too_long",
+            Self::TooComplex { .. } => "too_complex",
+            Self::BadCursor(_) => "bad_cursor",
+            Self::BadPageSize { .. } => "bad_page_size",
+            Self::BadUrlLife { .. } => "bad_url_life",
+            Self::BadRange { .. } => "bad_range",
+        }
+    }
+}
+
+fn storage_code(error: &StorageError) -> &'static str {
+    match error {
+        StorageError::NotFound { .. } => "storage_object_missing",
+        StorageError::BucketMissing => "storage_bucket_missing",
+        StorageError::AccessDenied { .. } => "storage_access_denied",
+        StorageError::Unavailable { .. } => "storage_unavailable",
+        StorageError::Corrupted { .. } => "storage_corrupted",
+        StorageError::PreconditionFailed
+        | StorageError::RangeNotSatisfiable
+        | StorageError::Body(_)
+        | StorageError::Unsupported { .. }
+        | StorageError::InvalidRequest { .. }
+        | StorageError::Other { .. } => "storage_failed",
+    }
+}
+
+fn database_code(error: &RepoError) -> &'static str {
+    match error {
+        RepoError::Unavailable { .. } | RepoError::Serialization { .. } => "database_unavailable",
+        RepoError::CommitUnknown { .. } => "database_commit_unknown",
+        RepoError::MigrationsPending { .. } => "database_migrations_pending",
+        RepoError::UnsupportedUrl | RepoError::Misconfigured { .. } => "database_misconfigured",
+        RepoError::Conflict { .. }
+        | RepoError::Aborted { .. }
+        | RepoError::Migration { .. }
+        | RepoError::Query { .. } => "database_failed",
+    }
+}
+
+impl From<StorageError> for ObjectStoreError {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl From<RepoError> for ObjectStoreError {
+    fn from(error: RepoError) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<CorruptRow> for ObjectStoreError {
+    fn from(error: CorruptRow) -> Self {
+        Self::Inconsistent(error)
+    }
+}
+
+/// An error with its causes, for a log line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,34 @@
+//! The use cases of the object store: upload, read, list, sign, delete and sweep.
+//!
+//! **Architecture invariant:** this crate knows storage only through the port: no vendor is in its dependencies. It
+//! never holds a connection or a transaction across a storage call, and never makes a side effect outside the database
+//! that no committed intent names.
+
+mod actor;
+mod authorize;
+mod content_disposition;
+mod delete;
+mod download;
+mod dto;
+mod error;
+mod filename;
+mod read;
+mod service;
+mod settings;
+mod sign;
+mod sweep;
+mod translate;
+mod upload;
+
+pub use actor::Actor;
+pub use content_disposition::{Disposition, content_disposition};
+pub use dto::{
+    AudioCreate, AudioRead, Cursor, CursorError, FileCreate, FileRef, FileUploadResult, ImageCreate, ImageRead, Page,
+    PageRequest, SignedUrl, SweepReport, UploadBody, UrlOptions,
+};
+pub use error::{ConfigError, ObjectStoreError, Result, ValidationError};
+pub use filename::Filename;
+pub use object_store_repo::Owner;
+pub use service::ObjectStoreService;
+pub use settings::{Limits, Settings, Timings};
+pub use upload::{StagedAudio, StagedFile, StagedImage};

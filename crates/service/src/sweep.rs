@@ -1,0 +1,126 @@
+//! Purging: removing the objects of intents that are due, or that have just become purges.
+
+use std::time::Duration;
+
+use object_store_models::ObjectIntent;
+use object_store_repo::{CompleteOutcome, IntentRepo};
+use object_store_storage::{ObjectKey, StorageError, StorageResult};
+use tracing::{debug, warn};
+
+use crate::dto::SweepReport;
+use crate::error::{Result, chain};
+use crate::service::ObjectStoreService;
+
+/// How many intents a sweep claims at once.
+const BATCH: u16 = 100;
+
+/// How long a use case waits for the delete that it tries for good measure. The sweep does what this missed.
+const PURGE_SOON: Duration = Duration::from_secs(5);
+
+/// What may lie under a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leftovers {
+    /// A whole object, and no multipart upload: a row had said so, or the only write was one request.
+    ObjectOnly,
+    /// Perhaps parts of a multipart upload as well.
+    WithMultipart,
+}
+
+impl ObjectStoreService {
+    /// Removes what abandoned uploads and deletes have left, until nothing is due. Any number of workers may sweep at
+    /// once.
+    pub async fn sweep(&self) -> Result<SweepReport> {
+        let mut report = SweepReport::default();
+        loop {
+            let lease = self.settings.timings.sweep_lease;
+            let claimed =
+                self.database.transaction(async |conn| IntentRepo::claim_due(conn, BATCH.into(), lease).await).await?;
+            for intent in &claimed {
+                self.sweep_one(intent, &mut report).await?;
+            }
+            if claimed.len() < usize::from(BATCH) {
+                return Ok(report);
+            }
+        }
+    }
+
+    async fn sweep_one(&self, intent: &ObjectIntent, report: &mut SweepReport) -> Result<()> {
+        report.claimed += 1;
+        match self.purge(intent, Leftovers::WithMultipart).await? {
+            Purged::Gone => report.purged += 1,
+            Purged::Later => report.waiting += 1,
+            Purged::Failed => report.failed += 1,
+        }
+        Ok(())
+    }
+
+    /// Tries a purge whose intent is committed, for a short while. Whatever happens, the sweep finishes it.
+    pub(crate) async fn purge_soon(&self, intent: &ObjectIntent, leftovers: Leftovers) {
+        match tokio::time::timeout(PURGE_SOON, self.purge(intent, leftovers)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => warn!(object.key = intent.s3_key, error = %chain(&error), "purge left to the sweep"),
+            Err(_) => warn!(object.key = intent.s3_key, "purge takes long and is left to the sweep"),
+        }
+    }
+
+    /// Removes the object of a purge intent and then, if nothing can still land there, the intent.
+    ///
+    /// # Errors
+    /// Only those of the database; a failure of storage is written down and tried again later.
+    async fn purge(&self, intent: &ObjectIntent, leftovers: Leftovers) -> Result<Purged> {
+        let (key, generation) = (intent.s3_key.as_str(), intent.generation);
+        if let Err(error) = self.remove(key, leftovers).await {
+            warn!(object.key = key, attempts = intent.attempts, error = %chain(&error), "object not purged");
+            let retry_in = self.retry_in(intent.attempts);
+            self.database
+                .statements(async |conn| IntentRepo::fail(conn, key, generation, retry_in, error.code()).await)
+                .await?;
+            return Ok(Purged::Failed);
+        }
+        let outcome = self.database.statements(async |conn| IntentRepo::complete(conn, key, generation).await).await?;
+        debug!(object.key = key, ?outcome, "object purged");
+        Ok(match outcome {
+            // Taken over: another worker purges the same key, which is as well.
+            CompleteOutcome::Cleared | CompleteOutcome::Superseded => Purged::Gone,
+            CompleteOutcome::Waiting => Purged::Later,
+        })
+    }
+
+    async fn remove(&self, key: &str, leftovers: Leftovers) -> StorageResult<()> {
+        let key = ObjectKey::parse(key).map_err(|error| StorageError::InvalidRequest { reason: error.to_string() })?;
+        if leftovers == Leftovers::WithMultipart {
+            self.abort_multipart_uploads(&key).await?;
+        }
+        self.storage.delete(&key).await
+    }
+
+    async fn abort_multipart_uploads(&self, key: &ObjectKey) -> StorageResult<()> {
+        let mut marker: Option<String> = None;
+        loop {
+            let page = match self.storage.list_multipart_uploads(key.as_str(), marker.as_deref()).await {
+                // A storage that cannot list them has none that we could leave.
+                Err(StorageError::Unsupported { .. }) => return Ok(()),
+                other => other?,
+            };
+            for upload in page.uploads.iter().filter(|upload| upload.key == key.as_str()) {
+                self.storage.abort_multipart_upload(key, &upload.upload_id).await?;
+            }
+            match page.next {
+                Some(next) if marker.as_ref() != Some(&next) => marker = Some(next),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn retry_in(&self, attempts: i32) -> Duration {
+        let timings = &self.settings.timings;
+        let doublings = u32::try_from(attempts.clamp(1, 20) - 1).unwrap_or_default();
+        timings.sweep_retry.saturating_mul(1 << doublings).min(timings.sweep_retry_max)
+    }
+}
+
+enum Purged {
+    Gone,
+    Later,
+    Failed,
+}

@@ -1,0 +1,189 @@
+//! Committing: the row that makes a staged file real.
+
+use object_store_models::{AudioModel, ImageModel, NewAudio, NewImage};
+use object_store_repo::{AudioRepo, Connection, ImageRepo, IntentRepo};
+
+use crate::actor::Actor;
+use crate::dto::{AudioCreate, AudioRead, FileCreate, FileUploadResult, ImageCreate, ImageRead, UploadBody};
+use crate::error::{ObjectStoreError, Result};
+use crate::service::ObjectStoreService;
+use crate::upload::abandon::LateWrite;
+use crate::upload::staged::{StagedAudio, StagedFile, StagedImage, StagedObject};
+use crate::upload::write::{Intent, may_be_repeated};
+
+/// How often a commit is tried when it is not known whether it took effect, or when the database was busy.
+const COMMIT_ATTEMPTS: u32 = 3;
+
+impl ObjectStoreService {
+    /// Stores an image, whole and validated, or nothing at all.
+    pub async fn upload_image(&self, actor: Actor, image: ImageCreate, body: UploadBody) -> Result<ImageRead> {
+        let staged = self.stage_image(actor, image, body).await?;
+        let id = staged.id;
+        match self.commit_alone(staged.into()).await? {
+            FileUploadResult::Image(image) => Ok(image),
+            FileUploadResult::Audio(_) => Err(misfiled(id)),
+        }
+    }
+
+    /// Stores an audio file, whole and validated, or nothing at all.
+    pub async fn upload_audio(&self, actor: Actor, audio: AudioCreate, body: UploadBody) -> Result<AudioRead> {
+        let staged = self.stage_audio(actor, audio, body).await?;
+        let id = staged.id;
+        match self.commit_alone(staged.into()).await? {
+            FileUploadResult::Audio(audio) => Ok(audio),
+            FileUploadResult::Image(_) => Err(misfiled(id)),
+        }
+    }
+
+    /// Stores a file, whole and validated, or nothing at all. The bytes decide whether it is an image or audio.
+    pub async fn upload_file(&self, actor: Actor, file: FileCreate, body: UploadBody) -> Result<FileUploadResult> {
+        let staged = self.stage_file(actor, file, body).await?;
+        self.commit_alone(staged).await
+    }
+
+    /// Makes a staged image real, inside the caller's transaction: once that is committed the image exists; rolled back,
+    /// it never did, and a sweep removes its object.
+    ///
+    /// # Errors
+    /// [`ObjectStoreError::UploadExpired`] when a sweep has taken it for abandoned.
+    pub async fn commit_image(&self, conn: &mut Connection<'_>, staged: &StagedImage) -> Result<ImageRead> {
+        consume_intent(conn, &staged.object).await?;
+        Ok(insert_image(conn, staged).await?.try_into()?)
+    }
+
+    /// Makes a staged audio file real, inside the caller's transaction: once that is committed it exists; rolled back,
+    /// it never did, and a sweep removes its object.
+    ///
+    /// # Errors
+    /// [`ObjectStoreError::UploadExpired`] when a sweep has taken it for abandoned.
+    pub async fn commit_audio(&self, conn: &mut Connection<'_>, staged: &StagedAudio) -> Result<AudioRead> {
+        consume_intent(conn, &staged.object).await?;
+        Ok(insert_audio(conn, staged).await?.try_into()?)
+    }
+
+    /// Makes a staged file real, as [`ObjectStoreService::commit_image`] or [`ObjectStoreService::commit_audio`].
+    pub async fn commit_file(&self, conn: &mut Connection<'_>, staged: &StagedFile) -> Result<FileUploadResult> {
+        match staged {
+            StagedFile::Image(image) => self.commit_image(conn, image).await.map(FileUploadResult::Image),
+            StagedFile::Audio(audio) => self.commit_audio(conn, audio).await.map(FileUploadResult::Audio),
+        }
+    }
+
+    /// Commits in a transaction of its own. After an error the upload is given up.
+    async fn commit_alone(&self, staged: StagedFile) -> Result<FileUploadResult> {
+        match self.commit_or_find(&staged).await {
+            Ok(stored) => Ok(stored),
+            Err(error) => {
+                let object = staged.object();
+                let intent = Intent { key: object.key.clone(), generation: object.generation };
+                self.abandon(&intent, LateWrite::Impossible).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn commit_or_find(&self, staged: &StagedFile) -> Result<FileUploadResult> {
+        let mut attempt = 1;
+        loop {
+            let failure = match self.database.transaction(async |conn| self.commit_file(conn, staged).await).await {
+                Ok(stored) => return Ok(stored),
+                Err(failure) => failure,
+            };
+            // A commit whose answer was lost has stored the row: the row itself is the answer.
+            if attempt > 1 || matches!(failure, ObjectStoreError::Database(_)) {
+                let mut conn = self.connection().await?;
+                match self.get_file(&mut conn, Actor::System, staged.id()).await {
+                    Ok(stored) => return Ok(stored),
+                    Err(ObjectStoreError::NotFound) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            match &failure {
+                ObjectStoreError::Database(error) if may_be_repeated(error) && attempt < COMMIT_ATTEMPTS => {
+                    attempt += 1;
+                }
+                _ => return Err(failure),
+            }
+        }
+    }
+}
+
+/// Takes the intent's place. First of all, so that a caller who goes on after [`ObjectStoreError::UploadExpired`] has
+/// no row.
+async fn consume_intent(conn: &mut Connection<'_>, object: &StagedObject) -> Result<()> {
+    if IntentRepo::consume_upload(conn, object.key.as_str(), object.generation).await? {
+        Ok(())
+    } else {
+        Err(ObjectStoreError::UploadExpired)
+    }
+}
+
+async fn insert_image(conn: &mut Connection<'_>, staged: &StagedImage) -> Result<ImageModel> {
+    let StagedImage { id, object, facts } = staged;
+    let row = NewImage {
+        id: *id,
+        user_id: object.user_id,
+        s3_key: object.key.as_str(),
+        filename: object.filename.as_str(),
+        content_type: object.format.content_type(),
+        format: object.format.name(),
+        size_bytes: stored_i64(object.size_bytes),
+        sha256: Some(object.sha256),
+        etag: &object.etag,
+        width: stored_i32(facts.width),
+        height: stored_i32(facts.height),
+        orientation: facts.orientation.into(),
+        frame_count: stored_i32(facts.frame_count),
+    };
+    ImageRepo::create(conn, &row).await.map_err(conflict)
+}
+
+async fn insert_audio(conn: &mut Connection<'_>, staged: &StagedAudio) -> Result<AudioModel> {
+    let StagedAudio { id, object, facts } = staged;
+    let row = NewAudio {
+        id: *id,
+        user_id: object.user_id,
+        s3_key: object.key.as_str(),
+        filename: object.filename.as_str(),
+        content_type: object.format.content_type(),
+        format: object.format.name(),
+        size_bytes: stored_i64(object.size_bytes),
+        sha256: Some(object.sha256),
+        etag: &object.etag,
+        duration_ms: facts.duration_ms.map(stored_i64),
+        sample_rate: stored_i32(facts.sample_rate),
+        channels: stored_i16(facts.channels),
+        bit_depth: facts.bit_depth.map(stored_i16),
+        codec: facts.codec.name(),
+        bitrate: facts.bitrate.map(stored_i32),
+        title: facts.title.as_deref(),
+        artist: facts.artist.as_deref(),
+    };
+    AudioRepo::create(conn, &row).await.map_err(conflict)
+}
+
+fn conflict(error: object_store_repo::RepoError) -> ObjectStoreError {
+    match error {
+        object_store_repo::RepoError::Conflict { .. } => ObjectStoreError::Conflict(error),
+        other => ObjectStoreError::Database(other),
+    }
+}
+
+fn misfiled(id: impl std::fmt::Display) -> ObjectStoreError {
+    tracing::error!(object.id = %id, "a row came back as the other kind of media");
+    ObjectStoreError::Interrupted("a row came back as the other kind of media")
+}
+
+// Facts are limited far below what a column holds; a fact that is not becomes the greatest that a column can tell.
+
+fn stored_i64(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn stored_i32(value: u32) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+fn stored_i16(value: u16) -> i16 {
+    i16::try_from(value).unwrap_or(i16::MAX)
+}

@@ -1,0 +1,13 @@
+//! Uploading: bytes are staged under an intent, then committed as a row.
+
+mod abandon;
+mod commit;
+mod facts;
+mod intake;
+mod ranged;
+mod stage;
+mod staged;
+mod tally;
+mod write;
+
+pub use staged::{StagedAudio, StagedFile, StagedImage};

@@ -1,0 +1,225 @@
+//! Staging: bytes in, validated and under an intent.
+
+use bytes::Bytes;
+use futures::StreamExt;
+use md5::Md5;
+use object_store_media::{Facts, Format, Kind, Policy};
+use object_store_models::{AudioId, ImageId, MediaId, Sha256, UserId};
+use object_store_storage::{Body, ByteStream, PutOptions};
+use sha2::Digest;
+use tokio::runtime::Handle;
+
+use crate::actor::Actor;
+use crate::authorize;
+use crate::dto::{AudioCreate, Declared, FileCreate, ImageCreate, UploadBody};
+use crate::error::{ObjectStoreError, Result, ValidationError};
+use crate::filename::Filename;
+use crate::service::ObjectStoreService;
+use crate::upload::abandon::LateWrite;
+use crate::upload::facts;
+use crate::upload::intake::{Intake, check_size, take_in};
+use crate::upload::ranged::RangedObject;
+use crate::upload::staged::{StagedAudio, StagedFile, StagedImage, StagedObject};
+use crate::upload::tally::tallied;
+use crate::upload::write::Intent;
+
+/// How often a body in memory is written to a fresh key when storage fails in a way that may pass.
+const PUT_ATTEMPTS: u32 = 3;
+
+impl ObjectStoreService {
+    /// Takes in an image, without making it exist: [`ObjectStoreService::commit_image`] does that, in the caller's
+    /// transaction.
+    pub async fn stage_image(&self, actor: Actor, image: ImageCreate, body: UploadBody) -> Result<StagedImage> {
+        match self.stage(actor, image.into(), Some(Kind::Image), body).await? {
+            StagedFile::Image(image) => Ok(image),
+            StagedFile::Audio(audio) => Err(self.not_expected(audio.into()).await),
+        }
+    }
+
+    /// Takes in an audio file, without making it exist: [`ObjectStoreService::commit_audio`] does that, in the caller's
+    /// transaction.
+    pub async fn stage_audio(&self, actor: Actor, audio: AudioCreate, body: UploadBody) -> Result<StagedAudio> {
+        match self.stage(actor, audio.into(), Some(Kind::Audio), body).await? {
+            StagedFile::Audio(audio) => Ok(audio),
+            StagedFile::Image(image) => Err(self.not_expected(image.into()).await),
+        }
+    }
+
+    /// Takes in a file, without making it exist: [`ObjectStoreService::commit_file`] does that, in the caller's
+    /// transaction. The bytes decide whether it is an image or audio.
+    pub async fn stage_file(&self, actor: Actor, file: FileCreate, body: UploadBody) -> Result<StagedFile> {
+        self.stage(actor, file.into(), None, body).await
+    }
+
+    /// The policy had the kind checked before; should that ever fail, nothing stays behind.
+    async fn not_expected(&self, staged: StagedFile) -> ObjectStoreError {
+        let detected = staged.object().format.content_type().to_owned();
+        self.discard(staged).await;
+        ValidationError::UnsupportedType { detected }.into()
+    }
+
+    async fn stage(
+        &self,
+        actor: Actor,
+        declared: Declared,
+        expected: Option<Kind>,
+        body: UploadBody,
+    ) -> Result<StagedFile> {
+        let limits = &self.settings.limits;
+        let user_id = authorize::owner_of_new(actor, declared.owner)?;
+        let filename = Filename::sanitize(&declared.filename);
+        let policy = facts::policy(limits, expected, declared.content_type);
+        let request = Request { user_id, filename, policy };
+        match take_in(body, facts::max_bytes(limits, expected)).await? {
+            Intake::Whole(bytes) => self.stage_whole(request, bytes).await,
+            Intake::Long { head, rest, length } => self.stage_long(request, head, rest, length).await,
+        }
+    }
+
+    /// Validates first, then writes.
+    async fn stage_whole(&self, request: Request, bytes: Bytes) -> Result<StagedFile> {
+        let examined = {
+            let (bytes, policy) = (bytes.clone(), request.policy.clone());
+            blocking(move || Examined::of(&bytes, &policy)).await?
+        };
+        check_size(bytes.len() as u64, facts::max_bytes(&self.settings.limits, Some(examined.format.kind())))?;
+        let id = new_id(examined.format.kind());
+        let options =
+            PutOptions { content_type: examined.format.content_type().to_owned(), content_md5: Some(examined.md5) };
+        let (intent, outcome) = self.put_bytes(id, request.user_id, &bytes, &options).await?;
+        let object = StagedObject {
+            key: intent.key,
+            generation: intent.generation,
+            user_id: request.user_id,
+            filename: request.filename,
+            format: examined.format,
+            size_bytes: bytes.len() as u64,
+            sha256: examined.sha256,
+            etag: outcome.etag,
+        };
+        Ok(StagedFile::new(id.uuid(), object, examined.facts))
+    }
+
+    /// Puts bytes, each attempt under a key of its own: an attempt whose outcome is unknown can then never touch the
+    /// object that a later attempt has stored.
+    async fn put_bytes(
+        &self,
+        id: MediaId,
+        user_id: Option<UserId>,
+        bytes: &Bytes,
+        options: &PutOptions,
+    ) -> Result<(Intent, object_store_storage::PutOutcome)> {
+        let mut attempt = 1;
+        loop {
+            let intent = self.declare(id, user_id).await?;
+            match self.put(&intent, Body::Bytes(bytes.clone()), options).await {
+                Ok(outcome) => return Ok((intent, outcome)),
+                Err(error @ ObjectStoreError::Storage(_)) if error.is_retryable() && attempt < PUT_ATTEMPTS => {
+                    attempt += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Checks the type, writes, then reads the facts back from storage.
+    async fn stage_long(
+        &self,
+        request: Request,
+        head: Bytes,
+        rest: ByteStream,
+        length: Option<u64>,
+    ) -> Result<StagedFile> {
+        let format = facts::format_of_head(&head, &request.policy)?;
+        let limit = facts::max_bytes(&self.settings.limits, Some(format.kind()));
+        check_size(length.unwrap_or(head.len() as u64), limit)?;
+        let id = new_id(format.kind());
+        let intent = self.declare(id, request.user_id).await?;
+
+        let first = head.clone();
+        let whole = futures::stream::once(async move { Ok(first) }).chain(rest).boxed();
+        let (stream, tally) = tallied(whole, limit, length);
+        let options = PutOptions { content_type: format.content_type().to_owned(), content_md5: None };
+        let outcome = self
+            .put(&intent, Body::Stream { stream, length }, &options)
+            .await
+            .map_err(|error| tally.refusal().map_or_else(|| body_error(error), ObjectStoreError::from))?;
+        let (sha256, size_bytes) = tally.finish();
+
+        let source = RangedObject::new(self.storage.clone(), Handle::current(), intent.key.clone(), size_bytes, head);
+        let policy = request.policy;
+        let examined = self.within_fence(&intent, blocking(move || facts::of_source(source, &policy))).await;
+        // From here on the caller has the whole fence to commit.
+        let examined = match examined {
+            Ok(examined) => self.renew(&intent).await.map(|()| examined),
+            Err(error) => Err(error),
+        };
+        let (format, facts) = match examined {
+            Ok(examined) => examined,
+            Err(error) => {
+                self.abandon(&intent, LateWrite::Impossible).await;
+                return Err(error);
+            }
+        };
+        let object = StagedObject {
+            key: intent.key,
+            generation: intent.generation,
+            user_id: request.user_id,
+            filename: request.filename,
+            format,
+            size_bytes,
+            sha256,
+            etag: outcome.etag,
+        };
+        Ok(StagedFile::new(id.uuid(), object, facts))
+    }
+}
+
+/// What is known of an upload before its bytes.
+struct Request {
+    user_id: Option<UserId>,
+    filename: Filename,
+    policy: Policy,
+}
+
+/// What bytes in memory are.
+struct Examined {
+    format: Format,
+    facts: Facts,
+    sha256: Sha256,
+    md5: [u8; 16],
+}
+
+impl Examined {
+    fn of(bytes: &Bytes, policy: &Policy) -> Result<Self> {
+        let (format, facts) = facts::of_bytes(bytes, policy)?;
+        Ok(Self {
+            format,
+            facts,
+            sha256: <[u8; 32]>::from(sha2::Sha256::digest(bytes)).into(),
+            md5: Md5::digest(bytes).into(),
+        })
+    }
+}
+
+fn new_id(kind: Kind) -> MediaId {
+    match kind {
+        Kind::Image => ImageId::new().into(),
+        Kind::Audio => AudioId::new().into(),
+    }
+}
+
+/// The body's own failure is not storage's.
+fn body_error(error: ObjectStoreError) -> ObjectStoreError {
+    match error {
+        ObjectStoreError::Storage(object_store_storage::StorageError::Body(error)) => ObjectStoreError::Body(error),
+        other => other,
+    }
+}
+
+/// Parsing and hashing take longer than a runtime thread should be held.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or(Err(ObjectStoreError::Interrupted("the thread that examines files stopped")))
+}

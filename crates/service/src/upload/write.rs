@@ -1,0 +1,139 @@
+//! Writing bytes to storage: an intent is committed first, and renewed while the bytes flow.
+
+use std::pin::pin;
+use std::time::Instant;
+
+use object_store_models::{IntentPurpose, MediaId, NewIntent, UserId};
+use object_store_repo::{Deadlines, IntentRepo, RepoError};
+use object_store_storage::{Body, ObjectKey, PutOptions, PutOutcome};
+
+use crate::error::{ObjectStoreError, Result};
+use crate::service::ObjectStoreService;
+use crate::upload::abandon::{LateWrite, fresh_key};
+
+/// A committed intent to write one key.
+#[derive(Debug, Clone)]
+pub(crate) struct Intent {
+    pub(crate) key: ObjectKey,
+    pub(crate) generation: i64,
+}
+
+/// How often an intent is written again when it is not known whether it was.
+const INTENT_ATTEMPTS: u32 = 3;
+
+impl ObjectStoreService {
+    /// Commits the intent to write a fresh key for `id`.
+    pub(crate) async fn declare(&self, id: MediaId, user_id: Option<UserId>) -> Result<Intent> {
+        let key = fresh_key(id.kind().as_str(), id.uuid())?;
+        let mut attempt = 1;
+        loop {
+            match self.declare_once(&key, id, user_id).await {
+                Ok(generation) => return Ok(Intent { key, generation }),
+                // The same intent again: if the first attempt took effect, this one finds it.
+                Err(ObjectStoreError::Database(error)) if may_be_repeated(&error) && attempt < INTENT_ATTEMPTS => {
+                    attempt += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn declare_once(&self, key: &ObjectKey, id: MediaId, user_id: Option<UserId>) -> Result<i64> {
+        let deadlines = self.upload_deadlines();
+        let intent = NewIntent {
+            s3_key: key.as_str(),
+            purpose: IntentPurpose::Upload,
+            media_id: id,
+            user_id,
+            declared: "{}",
+            multipart_upload_id: None,
+            idempotency_key: None,
+            request_hash: None,
+        };
+        self.database
+            .statements(async |conn| {
+                let written = match IntentRepo::create(conn, &intent, deadlines).await? {
+                    Some(written) => Some(written),
+                    None => IntentRepo::get(conn, key.as_str()).await?,
+                };
+                written.map(|written| written.generation).ok_or(ObjectStoreError::UploadExpired)
+            })
+            .await
+    }
+
+    /// Puts a body under its intent, and keeps the intent from being swept meanwhile. After an error the intent is a
+    /// purge.
+    pub(crate) async fn put(&self, intent: &Intent, body: Body, options: &PutOptions) -> Result<PutOutcome> {
+        match self.within_fence(intent, self.storage.put(&intent.key, body, options)).await {
+            Ok(outcome) => Ok(outcome),
+            Err(error) => {
+                let late_write = match &error {
+                    ObjectStoreError::Storage(error) => LateWrite::after(error),
+                    // The request was dropped under way.
+                    _ => LateWrite::Possible,
+                };
+                self.abandon(intent, late_write).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Does something for an upload, and keeps its intent from being swept meanwhile.
+    ///
+    /// # Errors
+    /// Those of `work`; [`ObjectStoreError::UploadExpired`] when a sweep has taken the intent all the same, and what the
+    /// database says when the intent could not be renewed for so long that one may. `work` is then dropped.
+    pub(crate) async fn within_fence<T, E>(
+        &self,
+        intent: &Intent,
+        work: impl Future<Output = Result<T, E>> + Send,
+    ) -> Result<T>
+    where
+        ObjectStoreError: From<E>,
+    {
+        let mut work = pin!(work);
+        let fence = self.settings.timings.upload_fence;
+        let mut fenced_until = Instant::now() + fence;
+        loop {
+            tokio::select! {
+                outcome = &mut work => return Ok(outcome?),
+                () = tokio::time::sleep(fence / 3) => {}
+            }
+            // The work goes on while the intent is renewed, so that a slow database does not stall the bytes.
+            let renewed_at = Instant::now();
+            let renewal = self.renew(intent);
+            tokio::select! {
+                outcome = &mut work => return Ok(outcome?),
+                renewed = renewal => match renewed {
+                    Ok(()) => fenced_until = renewed_at + fence,
+                    Err(ObjectStoreError::Database(_)) if Instant::now() < fenced_until => {}
+                    Err(error) => return Err(error),
+                },
+            }
+        }
+    }
+
+    /// Starts the intent's fence anew.
+    ///
+    /// # Errors
+    /// [`ObjectStoreError::UploadExpired`] when a sweep has taken it.
+    pub(crate) async fn renew(&self, intent: &Intent) -> Result<()> {
+        let deadlines = self.upload_deadlines();
+        let (key, generation) = (intent.key.as_str(), intent.generation);
+        let renewed = self
+            .database
+            .statements(async |conn| IntentRepo::renew_fence(conn, key, generation, deadlines).await)
+            .await?;
+        if renewed { Ok(()) } else { Err(ObjectStoreError::UploadExpired) }
+    }
+
+    fn upload_deadlines(&self) -> Deadlines {
+        let timings = &self.settings.timings;
+        Deadlines { not_before_in: timings.upload_fence, clears_in: timings.upload_fence + timings.late_write }
+    }
+}
+
+/// An insert that does nothing where its row is there already may be repeated even when it may have taken effect.
+pub(crate) fn may_be_repeated(error: &RepoError) -> bool {
+    error.is_retryable() || matches!(error, RepoError::CommitUnknown { .. })
+}

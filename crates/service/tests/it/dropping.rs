@@ -1,0 +1,101 @@
+//! A caller that goes away: each use case is dropped at each of its awaits.
+
+use std::future::Future;
+
+use object_store_devkit::samples;
+use object_store_devkit::suspension::{Ending, drop_at_suspension};
+use object_store_service::{AudioCreate, ImageCreate, ObjectStoreService, StagedImage};
+
+use crate::support::{World, ann, dripping, on_both_databases};
+
+on_both_databases! {
+    an_upload_dropped_anywhere_leaves_no_orphan
+    a_long_upload_dropped_anywhere_leaves_no_orphan
+    a_delete_dropped_anywhere_is_whole_or_nothing
+    a_sweep_dropped_anywhere_is_finished_by_the_next
+    a_commit_dropped_anywhere_is_rolled_back
+}
+
+/// Does `when` again and again, each time on what `given` prepares, dropped one await later each time, until it finishes;
+/// and checks after each.
+async fn drop_everywhere<T, F: Future>(
+    world: &World,
+    given: impl AsyncFn() -> T,
+    when: impl Fn(ObjectStoreService, T) -> F,
+) {
+    for await_number in 1.. {
+        let prepared = given().await;
+        let ending = drop_at_suspension(when(world.service.clone(), prepared), await_number).await;
+        settle(world).await;
+        world.assert_consistent_after_sweep().await;
+        if matches!(ending, Ending::Completed { .. }) {
+            assert!(await_number > 1, "it never waited for anything");
+            return;
+        }
+    }
+}
+
+/// What a dropped future has left running, such as closing a connection, ends soon.
+async fn settle(world: &World) {
+    for _ in 0..200 {
+        if world.database.pool_status().in_use == 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    world.assert_at_rest();
+}
+
+async fn an_upload_dropped_anywhere_leaves_no_orphan(world: World) {
+    drop_everywhere(
+        &world,
+        async || (),
+        async |service, ()| {
+            service.upload_image(ann(), ImageCreate::new("a.png"), samples::png(2, 2).into()).await.unwrap()
+        },
+    )
+    .await;
+}
+
+async fn a_long_upload_dropped_anywhere_leaves_no_orphan(world: World) {
+    let wav = samples::wav(48_000, 2, 16, 45_000);
+    drop_everywhere(
+        &world,
+        async || dripping(&wav),
+        async |service, body| service.upload_audio(ann(), AudioCreate::new("a.wav"), body).await.unwrap(),
+    )
+    .await;
+}
+
+async fn a_delete_dropped_anywhere_is_whole_or_nothing(world: World) {
+    let given = async || {
+        let create = ImageCreate::new("a.png");
+        world.service.upload_image(ann(), create, samples::png(2, 2).into()).await.unwrap().id
+    };
+    drop_everywhere(&world, given, async |service, id| service.delete(ann(), id.into()).await.unwrap()).await;
+}
+
+async fn staged(world: &World) -> StagedImage {
+    world.service.stage_image(ann(), ImageCreate::new("a.png"), samples::png(2, 2).into()).await.unwrap()
+}
+
+async fn a_sweep_dropped_anywhere_is_finished_by_the_next(world: World) {
+    let given = async || {
+        let _abandoned = staged(&world).await;
+        world.let_deadlines_pass().await;
+    };
+    drop_everywhere(&world, given, async |service, ()| service.sweep().await.unwrap()).await;
+}
+
+async fn a_commit_dropped_anywhere_is_rolled_back(world: World) {
+    drop_everywhere(
+        &world,
+        async || staged(&world).await,
+        async |service, staged| {
+            let mut tx = service.begin().await.unwrap();
+            service.commit_image(&mut tx, &staged).await.unwrap();
+            tx.commit().await.unwrap();
+        },
+    )
+    .await;
+}

@@ -1,0 +1,161 @@
+use std::time::Duration;
+
+use object_store_devkit::faults::{Fault, Operation, When};
+use object_store_devkit::samples;
+use object_store_repo::{Database, DatabaseConfig, IntentRepo};
+use object_store_service::{
+    AudioCreate, ImageCreate, ImageRead, ObjectStoreError, ObjectStoreService, Result, Settings,
+};
+
+use crate::support::{Count, World, ann, dripping, on_both_databases};
+
+on_both_databases! {
+    a_passing_failure_of_storage_is_survived
+    a_lasting_failure_of_storage_leaves_nothing
+    a_write_whose_answer_was_lost_is_cleaned_up_twice
+    a_lost_answer_is_retried_under_a_fresh_key
+    a_failed_delete_is_finished_by_the_sweep
+}
+
+async fn upload(world: &World) -> Result<ImageRead> {
+    world.service.upload_image(ann(), ImageCreate::new("a.png"), samples::png(6, 6).into()).await
+}
+
+/// What was lost on its way arrives after all.
+fn land_late_writes(world: &World) {
+    for call in world.storage.calls() {
+        if let (Operation::Put, Some(Fault::RequestLost), Some(key)) = (call.operation, call.fault, call.key) {
+            world.memory.insert_foreign(key.as_str(), "image/png", samples::png(6, 6));
+        }
+    }
+}
+
+async fn a_passing_failure_of_storage_is_survived(world: World) {
+    world.storage.fail(Operation::Put, When::Nth(1), Fault::Unavailable);
+    upload(&world).await.unwrap();
+    assert_eq!(world.count().await, Count { images: 1, objects: 1, ..Count::default() });
+}
+
+async fn a_lasting_failure_of_storage_leaves_nothing(world: World) {
+    for (fault, code, retryable) in [
+        (Fault::Unavailable, "storage_unavailable", true),
+        (Fault::AccessDenied, "storage_access_denied", false),
+        (Fault::BucketMissing, "storage_bucket_missing", false),
+    ] {
+        world.storage.fail(Operation::Put, When::Always, fault);
+        let failed = upload(&world).await.unwrap_err();
+        assert_eq!((failed.code(), failed.is_retryable()), (code, retryable));
+        world.storage.heal();
+    }
+    world.assert_empty().await;
+}
+
+async fn a_write_whose_answer_was_lost_is_cleaned_up_twice(world: World) {
+    world.storage.fail(Operation::Put, When::Always, Fault::RequestLost);
+    let failed = upload(&world).await.unwrap_err();
+    assert_eq!(failed.code(), "storage_unavailable");
+    world.storage.heal();
+    let keys = world.count().await;
+    assert!(keys.intents > 0 && keys.objects == 0, "{keys:?}");
+
+    // The writes land after the first delete.
+    land_late_writes(&world);
+    assert!(world.count().await.objects > 0);
+
+    world.assert_consistent_after_sweep().await;
+    world.assert_empty().await;
+}
+
+async fn a_lost_answer_is_retried_under_a_fresh_key(world: World) {
+    world.storage.fail(Operation::Put, When::Nth(1), Fault::RequestLost);
+    let image = upload(&world).await.unwrap();
+
+    // The first write lands, and the committed image is what it was.
+    land_late_writes(&world);
+    world.assert_consistent_after_sweep().await;
+    assert!(world.service.download(ann(), image.id.into(), None).await.is_ok());
+    assert_eq!(world.count().await, Count { images: 1, objects: 1, ..Count::default() });
+}
+
+async fn a_failed_delete_is_finished_by_the_sweep(world: World) {
+    for fault in [Fault::Unavailable, Fault::ReplyLost, Fault::AccessDenied, Fault::BucketMissing] {
+        let image = upload(&world).await.unwrap();
+        world.storage.fail(Operation::Delete, When::Always, fault);
+        world.service.delete(ann(), image.id.into()).await.unwrap();
+        assert_eq!(world.count().await.intents, 1);
+
+        world.let_deadlines_pass().await;
+        assert_eq!(world.service.sweep().await.unwrap().failed, 1);
+        let intent = {
+            let mut conn = world.database.reader().await.unwrap();
+            IntentRepo::list(&mut conn, None, 10).await.unwrap().remove(0)
+        };
+        assert!(intent.last_error.is_some());
+        assert_eq!(world.service.sweep().await.unwrap().claimed, 0, "not at once again");
+
+        world.storage.heal();
+        world.assert_consistent_after_sweep().await;
+        world.assert_empty().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn facts_that_cannot_be_read_back_are_not_a_broken_file() {
+    let world = World::sqlite().await;
+    let wav = samples::wav(48_000, 2, 16, 55_000);
+    world.storage.fail(Operation::Get, When::Always, Fault::Unavailable);
+    let failed = world.service.upload_audio(ann(), AudioCreate::new("a.wav"), dripping(&wav)).await;
+    // Nothing beyond the head may be needed; then there is nothing to fail.
+    if let Err(failed) = failed {
+        assert_eq!(failed.code(), "storage_unavailable");
+    }
+    world.storage.heal();
+    world.assert_consistent_after_sweep().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_upload_is_not_swept() {
+    let world = World::sqlite().await;
+    let service = world.service_with(|settings| settings.timings.upload_fence = Duration::from_secs(1));
+    let sweeper = world.service.clone();
+    let wav = samples::wav(48_000, 2, 16, 55_000);
+    // About four seconds, several times the fence.
+    let slow = futures::StreamExt::then(crate::support::pieces(&wav), |piece| async {
+        tokio::time::sleep(Duration::from_millis(25)).await;
+        piece
+    });
+    let body = object_store_service::UploadBody::from_stream(futures::StreamExt::boxed(slow), None);
+
+    let upload = tokio::spawn(async move { service.upload_audio(ann(), AudioCreate::new("a.wav"), body).await });
+    while !upload.is_finished() {
+        assert_eq!(sweeper.sweep().await.unwrap().claimed, 0);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    upload.await.unwrap().unwrap();
+    world.assert_consistent_after_sweep().await;
+    assert_eq!(world.count().await.audios, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_is_an_error_before_storage_is_asked() {
+    let world = World::sqlite().await;
+    let gone = Database::open(&DatabaseConfig::new("postgres://nobody@127.0.0.1:1/none")).unwrap();
+    let service = ObjectStoreService::new(gone, world.storage.clone(), Settings::default());
+    let failed = service.upload_image(ann(), ImageCreate::new("a.png"), samples::png(6, 6).into()).await.unwrap_err();
+    assert_eq!((failed.code(), failed.is_retryable()), ("database_unavailable", true));
+    assert_eq!(world.memory.calls().total(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_are_missing_are_an_error_that_says_what_to_do() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("empty.db").display());
+    let world = World::sqlite().await;
+    let database = Database::open(&DatabaseConfig::new(url)).unwrap();
+    let service = ObjectStoreService::new(database, world.storage.clone(), Settings::default());
+    let failed = service.upload_image(ann(), ImageCreate::new("a.png"), samples::png(6, 6).into()).await.unwrap_err();
+    assert_eq!(failed.code(), "database_migrations_pending");
+    let ObjectStoreError::Database(cause) = failed else { panic!("{failed:?}") };
+    assert!(cause.to_string().contains("migrations"), "{cause}");
+    assert_eq!(world.memory.calls().total(), 0);
+}

@@ -1,0 +1,16 @@
+//! The use cases on real databases, with storage in memory that can be made to fail.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+mod agreeing;
+mod deleting;
+mod dropping;
+mod failing;
+mod listing;
+mod reading;
+mod refusing;
+mod signing;
+mod sweeping;
+mod uploading;

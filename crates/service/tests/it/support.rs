@@ -1,0 +1,168 @@
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use object_store_devkit::faults::FaultyStorage;
+use object_store_devkit::postgres::TempPostgres;
+use object_store_models::UserId;
+use object_store_repo::{AudioRepo, Backend, Database, DatabaseConfig, ImageRepo, IntentRepo, Owner, query};
+use object_store_service::{Actor, ObjectStoreService, Settings, UploadBody};
+use object_store_storage::{ByteStream, Memory, ObjectStorage};
+use tempfile::TempDir;
+
+/// A service on a database of its own, and storage that can be looked into and made to fail.
+pub(crate) struct World {
+    pub(crate) service: ObjectStoreService,
+    pub(crate) database: Database,
+    pub(crate) memory: Memory,
+    pub(crate) storage: Arc<FaultyStorage>,
+    _keep: Box<dyn Send + Sync>,
+}
+
+/// Makes each scenario a test on SQLite and one on PostgreSQL.
+macro_rules! on_both_databases {
+    ($($scenario:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $scenario() {
+                super::$scenario($crate::support::World::sqlite().await).await;
+            })*
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $scenario() {
+                super::$scenario($crate::support::World::postgres().await).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both_databases;
+
+impl World {
+    pub(crate) async fn sqlite() -> Self {
+        let directory = TempDir::new().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("objects.db").display());
+        Self::new(&url, Settings::default(), Box::new(directory)).await
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        let server = TempPostgres::shared().unwrap();
+        let url = server.create_database().unwrap();
+        Self::new(&url, Settings::default(), Box::new(server)).await
+    }
+
+    async fn new(url: &str, settings: Settings, keep: Box<dyn Send + Sync>) -> Self {
+        let database = Database::open(&DatabaseConfig::new(url)).unwrap();
+        database.migrate().await.unwrap();
+        let memory = Memory::new();
+        let storage = Arc::new(FaultyStorage::new(Arc::new(memory.clone())).suspending());
+        let service = ObjectStoreService::new(database.clone(), storage.clone(), settings);
+        Self { service, database, memory, storage, _keep: keep }
+    }
+
+    /// The same world, seen by a service with other settings.
+    pub(crate) fn service_with(&self, change: impl FnOnce(&mut Settings)) -> ObjectStoreService {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        let storage: Arc<dyn ObjectStorage> = self.storage.clone();
+        ObjectStoreService::new(self.database.clone(), storage, settings)
+    }
+
+    /// Makes every intent due, and every late write impossible.
+    pub(crate) async fn let_deadlines_pass(&self) {
+        let mut tx = self.database.begin().await.unwrap();
+        let past = match tx.backend() {
+            Backend::Postgres(_) => "now() - interval '1 second'",
+            Backend::Sqlite(_) => "0",
+        };
+        let update = format!("UPDATE object_intents SET not_before = {past}, clears_at = {past}");
+        query!(tx, async |db| {
+            use diesel_async::RunQueryDsl;
+            diesel::sql_query(update).execute(db).await
+        })
+        .unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// How many images, audio files and intents there are, and how many objects in storage.
+    pub(crate) async fn count(&self) -> Count {
+        let mut conn = self.database.reader().await.unwrap();
+        Count {
+            images: ImageRepo::count(&mut conn, Owner::Anyone).await.unwrap(),
+            audios: AudioRepo::count(&mut conn, Owner::Anyone).await.unwrap(),
+            intents: IntentRepo::count(&mut conn).await.unwrap(),
+            objects: self.memory.object_count(),
+        }
+    }
+
+    /// Nothing anywhere, and nothing in use.
+    pub(crate) async fn assert_empty(&self) {
+        assert_eq!(self.count().await, Count::default());
+        self.assert_at_rest();
+    }
+
+    /// Every object has its row and every row its object, once the sweep has done its work.
+    pub(crate) async fn assert_consistent_after_sweep(&self) {
+        self.let_deadlines_pass().await;
+        let report = self.service.sweep().await.unwrap();
+        assert_eq!((report.failed, report.waiting), (0, 0), "{report:?}");
+        let mut keys = self.row_keys().await;
+        keys.sort();
+        assert_eq!(self.memory.keys(), keys, "objects on the left, rows on the right");
+        assert_eq!(self.count().await.intents, 0);
+        self.assert_at_rest();
+    }
+
+    pub(crate) fn assert_at_rest(&self) {
+        assert_eq!(self.database.pool_status().in_use, 0, "a connection is still out");
+    }
+
+    async fn row_keys(&self) -> Vec<String> {
+        let mut conn = self.database.reader().await.unwrap();
+        let images = ImageRepo::list(&mut conn, Owner::Anyone, None, 10_000).await.unwrap();
+        let audios = AudioRepo::list(&mut conn, Owner::Anyone, None, 10_000).await.unwrap();
+        images.into_iter().map(|row| row.s3_key).chain(audios.into_iter().map(|row| row.s3_key)).collect()
+    }
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Count {
+    pub(crate) images: i64,
+    pub(crate) audios: i64,
+    pub(crate) intents: i64,
+    pub(crate) objects: usize,
+}
+
+pub(crate) fn user(number: u128) -> UserId {
+    UserId::from(uuid::Uuid::from_u128(number))
+}
+
+pub(crate) fn ann() -> Actor {
+    Actor::User(user(1))
+}
+
+pub(crate) fn ben() -> Actor {
+    Actor::User(user(2))
+}
+
+/// A body that arrives in small pieces, of unknown length.
+pub(crate) fn dripping(bytes: &[u8]) -> UploadBody {
+    UploadBody::from_stream(pieces(bytes), None)
+}
+
+pub(crate) fn pieces(bytes: &[u8]) -> ByteStream {
+    let pieces: Vec<_> = bytes.chunks(64 << 10).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    futures::stream::iter(pieces).boxed()
+}
+
+/// A body that breaks off after these bytes.
+pub(crate) fn breaking(bytes: &[u8]) -> UploadBody {
+    let broken = futures::stream::iter([Err(io::Error::new(io::ErrorKind::ConnectionReset, "the client has gone"))]);
+    UploadBody::from_stream(pieces(bytes).chain(broken).boxed(), None)
+}
+
+pub(crate) async fn read(download: object_store_storage::Download) -> Bytes {
+    object_store_storage::collect(download.stream).await.unwrap()
+}

@@ -1,0 +1,25 @@
+//! The port to where bytes live: one trait, its keys and errors, an in-memory reference implementation, and the rules
+//! that every implementation is held to.
+//!
+//! **Architecture invariant:** this crate names no vendor, no SQL and no media format. Whoever stores bytes implements
+//! [`ObjectStorage`] and runs [`contract`]; whoever needs bytes stored takes `&dyn ObjectStorage`.
+
+mod body;
+pub mod contract;
+mod error;
+mod key;
+mod memory;
+mod port;
+mod presign;
+
+pub use body::{Body, ByteStream, collect};
+pub use error::{RetryClass, StorageError, StorageResult};
+pub use key::{KeyError, ObjectKey};
+pub use memory::{Calls, Fetched, Memory, SignedRequestRefused};
+pub use port::{
+    BucketInfo, ByteRange, ClockSkew, CopyCondition, Download, ListPage, ListedObject, MultipartUpload,
+    MultipartUploadPage, ObjectMeta, ObjectStorage, PutOptions, PutOutcome,
+};
+pub use presign::{
+    MAX_PRESIGN_SECONDS, PresignGet, PresignPost, PresignPut, PresignedPost, PresignedUrl, presign_seconds,
+};

@@ -1,0 +1,3 @@
+DROP TABLE object_intents;
+DROP TABLE audios;
+DROP TABLE images;

@@ -1,0 +1,50 @@
+//! One file a command.
+
+mod dev;
+mod get;
+mod ls;
+mod migrate;
+mod put;
+mod rm;
+mod seed;
+mod show;
+mod sweep;
+mod test;
+mod url;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Dev(dev::Args),
+    Test(test::Args),
+    Migrate(migrate::Args),
+    Seed(seed::Args),
+    Put(put::Args),
+    Ls(ls::Args),
+    Show(show::Args),
+    Url(url::Args),
+    Get(get::Args),
+    Rm(rm::Args),
+    Sweep(sweep::Args),
+}
+
+/// Does it.
+pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Dev(args) => dev::run(&args).await,
+        Command::Test(args) => test::run(&args).await,
+        Command::Migrate(args) => migrate::run(&args).await,
+        Command::Seed(args) => seed::run(&args).await,
+        Command::Put(args) => put::run(&args).await,
+        Command::Ls(args) => ls::run(&args).await,
+        Command::Show(args) => show::run(&args).await,
+        Command::Url(args) => url::run(&args).await,
+        Command::Get(args) => get::run(&args).await,
+        Command::Rm(args) => rm::run(&args).await,
+        Command::Sweep(args) => sweep::run(&args).await,
+    }
+}

@@ -1,0 +1,102 @@
+//! Running `cargo test` and counting what it says.
+
+use std::env;
+use std::fmt;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::Context;
+
+use crate::commands::test::totals::Totals;
+use crate::output;
+
+/// One call of cargo.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    arguments: Vec<String>,
+}
+
+impl Run {
+    /// What has to be called for all tests; `extra` comes from the command line.
+    ///
+    /// The workspace is built with all that its members ask of each other, so the public crate has its feature
+    /// `embedded` there. Siblings build it without, hence again.
+    pub(crate) fn all(extra: &[String]) -> Vec<Self> {
+        let chosen = ["-p", "--package", "--workspace", "--exclude"];
+        let is_chosen = |argument: &String| {
+            chosen.iter().any(|option| {
+                argument.strip_prefix(option).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+            })
+        };
+        // What follows cargo's own `--` is for the tests.
+        if extra.iter().take_while(|argument| *argument != "--").any(is_chosen) {
+            return vec![Self::of(&[], extra)];
+        }
+        vec![Self::of(&["--workspace"], extra), Self::of(&["--package", "object-store-public"], extra)]
+    }
+
+    fn of(packages: &[&str], extra: &[String]) -> Self {
+        let fixed = ["test", "--locked", "--no-fail-fast"].iter().chain(packages);
+        Self { arguments: fixed.map(|argument| (*argument).to_owned()).chain(extra.iter().cloned()).collect() }
+    }
+
+    /// Calls it, shows what it prints and counts the results.
+    pub(crate) fn stream(&self, root: &Path) -> anyhow::Result<Totals> {
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut child = Command::new(cargo)
+            .args(&self.arguments)
+            .current_dir(root)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cargo could not be started")?;
+        let mut totals = Totals::default();
+        let mut output = BufReader::new(child.stdout.take().context("cargo has no output")?);
+        let mut line = Vec::new();
+        while output.read_until(b'\n', &mut line).context("cargo's output could not be read")? > 0 {
+            let text = String::from_utf8_lossy(&line);
+            totals.count(text.trim_end());
+            output::line(text.trim_end_matches('\n'))?;
+            line.clear();
+        }
+        let status = child.wait().context("cargo could not be waited for")?;
+        // A failed test is counted; anything else that fails means that something did not run.
+        totals.is_complete = status.success() || totals.failed > 0;
+        Ok(totals)
+    }
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cargo {}", self.arguments.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(extra: &[&str]) -> Vec<String> {
+        let extra: Vec<String> = extra.iter().map(|&argument| argument.to_owned()).collect();
+        Run::all(&extra).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn all_is_the_workspace_and_the_public_crate_as_siblings_build_it() {
+        assert_eq!(
+            shown(&["--test", "it", "--", "-p"]),
+            [
+                "cargo test --locked --no-fail-fast --workspace --test it -- -p",
+                "cargo test --locked --no-fail-fast --package object-store-public --test it -- -p",
+            ]
+        );
+    }
+
+    #[test]
+    fn chosen_packages_are_all() {
+        for chosen in [&["-p", "object-store-media"][..], &["--package=xtask"]] {
+            assert_eq!(shown(chosen), [format!("cargo test --locked --no-fail-fast {}", chosen.join(" "))]);
+        }
+    }
+}

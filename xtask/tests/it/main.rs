@@ -1,0 +1,12 @@
+//! The commands as somebody at a shell runs them, and the rules that hold for the whole workspace.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod arrows;
+mod commands;
+mod dev;
+mod help;
+mod shell;
+mod tidy;
+mod tree;
+mod workspace;
