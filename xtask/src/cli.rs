@@ -12,8 +12,10 @@ Without configuration, data lie in `.object-store` in the current directory: a S
 Environment:
   OBJECT_STORE_DIR           where the embedded defaults keep their data
   OBJECT_STORE_DATABASE_URL  postgres://… or sqlite:PATH; else DATABASE_URL
-  OBJECT_STORE_S3_BUCKET     the bucket; with it OBJECT_STORE_S3_ENDPOINT, _REGION, _ACCESS_KEY_ID, _SECRET_ACCESS_KEY
-  RUST_LOG                   what is logged, such as object_store_service=debug; wins over -v
+  OBJECT_STORE_S3_BUCKET     the bucket, and OBJECT_STORE_S3_ENDPOINT, …_REGION,
+                             …_ACCESS_KEY_ID, …_SECRET_ACCESS_KEY; else AWS_* for the latter
+  RUST_LOG                   what is logged, such as object_store_service=debug;
+                             wins over -v
 The README has the table of all settings.
 
 Examples:

@@ -47,7 +47,19 @@ fn describe(subject: Option<&str>, error: &Error) -> String {
         // A cause of several lines, as some servers answer, stays recognisable as one.
         let _ = write!(text, "\n  caused by: {}", cause.replace('\n', "\n    "));
     }
+    if let Some(help) = help(code(error)) {
+        let _ = write!(text, "\n  help: {help}");
+    }
     text
+}
+
+/// What an operator can do about it, where that is a command.
+fn help(code: &str) -> Option<&'static str> {
+    match code {
+        "database_migrations_pending" => Some("`cargo xtask migrate` brings the tables up to date"),
+        "storage_bucket_missing" => Some("`cargo xtask migrate` creates the bucket"),
+        _ => None,
+    }
 }
 
 /// The messages of the chain; a transparent layer repeats the one below it, which is left out.

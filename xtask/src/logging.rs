@@ -5,9 +5,11 @@ use std::io::{self, IsTerminal};
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging to standard error. `RUST_LOG` wins over the number of `-v`.
+///
+/// The embedded server logs an error whenever it answers with one, which its client knows and tells itself.
 pub(crate) fn start(verbose: u8) {
     let level = match verbose {
-        0 => "warn",
+        0 => "warn,s3s=off",
         1 => "info",
         2 => "debug",
         _ => "trace",

@@ -4,9 +4,10 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use s3::signing::uri_encode;
 
-use crate::client::{Client, Payload, Request};
-use crate::error::{Failure, Operation, Refusal};
-use crate::get::head;
+use crate::client::{Client, Payload, Request, header};
+use crate::delete::delete;
+use crate::error::{Failure, Operation, Refusal, after_the_fact};
+use crate::get::{head, head_with_headers};
 use crate::put::SMALL_ANSWER_BYTES;
 use crate::retry::{Repeat, attempts};
 use crate::sign::value;
@@ -16,6 +17,9 @@ use crate::xml::Element;
 const COPY: Operation = Operation::write("copy object");
 
 /// Copies an object on the server. Objects above 5 GiB are refused by most servers.
+///
+/// Some servers ignore the condition without a word. So the source's entity tag is compared before, and the copy's
+/// after: where tags are digests, a copy of other bytes is removed and is no copy.
 pub(crate) async fn copy(
     client: &Client,
     from: &ObjectKey,
@@ -26,7 +30,12 @@ pub(crate) async fn copy(
     let mut headers = HeaderMap::new();
     headers.insert("x-amz-copy-source", value(&uri_encode(&source, false))?);
     if let Some(etag) = &condition.if_match {
+        if head(client, from).await?.etag != *etag {
+            return Err(StorageError::PreconditionFailed);
+        }
         headers.insert("x-amz-copy-source-if-match", value(&format!("\"{etag}\""))?);
+        // Ceph RGW reads the condition from a header of this name.
+        headers.insert("x-amz-copy-if-match", value(&format!("\"{etag}\""))?);
     }
     let headers = &headers;
     attempts(Repeat::WithoutEffect, COPY, Some(from), || async move {
@@ -40,7 +49,23 @@ pub(crate) async fn copy(
         copied(&client.read(response, SMALL_ANSWER_BYTES).await?)
     })
     .await?;
-    head(client, to).await.map_err(after_the_fact)
+    let (copy, headers) = head_with_headers(client, to).await.map_err(|error| after_the_fact(error, COPY))?;
+    if let Some(etag) = &condition.if_match
+        && are_other_bytes(etag, &copy.etag, &headers)
+    {
+        delete(client, to).await.map_err(|error| after_the_fact(error, COPY))?;
+        return Err(StorageError::PreconditionFailed);
+    }
+    Ok(copy)
+}
+
+/// Whether entity tags prove that two objects have other bytes. They do if both are MD5s: not those of objects that came
+/// in parts, nor of objects that the server encrypts with keys from elsewhere (AWS API reference, "Object", `ETag`).
+fn are_other_bytes(one: &str, other: &str, headers: &HeaderMap) -> bool {
+    let is_md5 = |etag: &str| etag.len() == 32 && etag.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_encrypted = header(headers, "x-amz-server-side-encryption").is_some_and(|kind| kind != "AES256")
+        || headers.contains_key("x-amz-server-side-encryption-customer-algorithm");
+    is_md5(one) && is_md5(other) && !is_encrypted && !one.eq_ignore_ascii_case(other)
 }
 
 /// Whether a copy was made. Its status says nothing: it was sent before the work was done.
@@ -56,27 +81,14 @@ fn copied(answer: &Bytes) -> Result<(), Failure> {
     }
 }
 
-/// The copy is there, whatever went wrong when it was looked at.
-fn after_the_fact(error: StorageError) -> StorageError {
-    match error {
-        StorageError::Unavailable { reason, source, .. } => {
-            StorageError::Unavailable { reason, outcome_unknown: true, source }
-        }
-        error @ StorageError::NotFound { .. } => StorageError::Unavailable {
-            reason: "copy object: the copy cannot be found yet".into(),
-            outcome_unknown: true,
-            source: Some(Box::new(error)),
-        },
-        error => error,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
     use object_store_storage::{ObjectKey, RetryClass, StorageError};
 
-    use super::{COPY, after_the_fact, copied};
+    use reqwest::header::{HeaderMap, HeaderValue};
+
+    use super::{COPY, are_other_bytes, copied};
     use crate::error::translate;
 
     #[test]
@@ -93,8 +105,15 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_that_is_not_seen_may_be_there() {
-        let unseen = StorageError::NotFound { key: ObjectKey::parse("a").unwrap() };
-        assert_eq!(after_the_fact(unseen).retry_class(), RetryClass::OutcomeUnknown);
+    fn only_digests_prove_that_bytes_differ() {
+        let (one, other) = ("0123456789abcdef0123456789abcdef", "1123456789abcdef0123456789abcdef");
+        let mut headers = HeaderMap::new();
+        assert!(are_other_bytes(one, other, &headers));
+        assert!(!are_other_bytes(one, one, &headers));
+        assert!(!are_other_bytes(one, "1123456789abcdef0123456789abcdef-2", &headers));
+        headers.insert("x-amz-server-side-encryption", HeaderValue::from_static("AES256"));
+        assert!(are_other_bytes(one, other, &headers));
+        headers.insert("x-amz-server-side-encryption", HeaderValue::from_static("aws:kms"));
+        assert!(!are_other_bytes(one, other, &headers));
     }
 }

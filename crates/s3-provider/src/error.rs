@@ -210,13 +210,28 @@ fn translate_refusal(refusal: &Refusal, operation: Operation, key: Option<&Objec
     }
 }
 
+/// A write has succeeded, and what failed is the look at what it left.
+pub(crate) fn after_the_fact(error: StorageError, operation: Operation) -> StorageError {
+    match error {
+        StorageError::Unavailable { reason, source, .. } => {
+            StorageError::Unavailable { reason, outcome_unknown: true, source }
+        }
+        error @ StorageError::NotFound { .. } => StorageError::Unavailable {
+            reason: format!("{}: its result cannot be found yet", operation.name),
+            outcome_unknown: true,
+            source: Some(Box::new(error)),
+        },
+        error => error,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
     use object_store_storage::{ObjectKey, RetryClass, StorageError};
     use reqwest::StatusCode;
 
-    use super::{Failure, Operation, Refusal, translate};
+    use super::{Failure, Operation, Refusal, after_the_fact, translate};
 
     fn answer(operation: Operation, status: u16, body: &str) -> StorageError {
         let key = ObjectKey::parse("image/a/b").unwrap();
@@ -297,6 +312,12 @@ mod tests {
             let error = code(READ, 400, word);
             assert_eq!(error.to_string(), "storage failed (get object: 400)", "{word}");
         }
+    }
+
+    #[test]
+    fn a_result_that_is_not_seen_may_be_there() {
+        let unseen = StorageError::NotFound { key: ObjectKey::parse("a").unwrap() };
+        assert_eq!(after_the_fact(unseen, WRITE).retry_class(), RetryClass::OutcomeUnknown);
     }
 
     #[test]

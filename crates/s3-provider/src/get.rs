@@ -20,15 +20,18 @@ use crate::target::Resource;
 const GET: Operation = Operation::read("get object");
 const HEAD: Operation = Operation::read("head object");
 
+/// Beyond every object, and the most that all servers read as a number.
+const MAX_POSITION: u64 = i64::MAX as u64;
+
 /// Reads an object or a range of it. Tried again until the head of an answer is there, never after that.
 pub(crate) async fn get(client: &Client, key: &ObjectKey, range: Option<ByteRange>) -> StorageResult<Download> {
-    if range.is_some_and(|range| range.length == 0) {
+    if range.is_some_and(|range| range.length == 0 || range.start > MAX_POSITION) {
         return Err(StorageError::RangeNotSatisfiable);
     }
     attempts(Repeat::Idempotent, GET, Some(key), || async move {
         let mut headers = HeaderMap::new();
         if let Some(range) = range {
-            let last = range.start.saturating_add(range.length - 1);
+            let last = range.start.saturating_add(range.length - 1).min(MAX_POSITION);
             headers.insert(RANGE, value(&format!("bytes={}-{last}", range.start))?);
         }
         let request = Request { headers, ..client.request(Method::GET, Resource::Object(key)) };
@@ -42,9 +45,17 @@ pub(crate) async fn get(client: &Client, key: &ObjectKey, range: Option<ByteRang
 
 /// What storage knows about an object.
 pub(crate) async fn head(client: &Client, key: &ObjectKey) -> StorageResult<ObjectMeta> {
+    head_with_headers(client, key).await.map(|(meta, _)| meta)
+}
+
+/// The same, with all that the server says.
+pub(crate) async fn head_with_headers(client: &Client, key: &ObjectKey) -> StorageResult<(ObjectMeta, HeaderMap)> {
     attempts(Repeat::Idempotent, HEAD, Some(key), || async move {
         match client.send(client.request(Method::HEAD, Resource::Object(key))).await {
-            Ok(response) => meta(response.headers(), content_length(response.headers())?),
+            Ok(response) => {
+                let headers = response.headers();
+                Ok((meta(headers, content_length(headers)?)?, headers.clone()))
+            }
             Err(failure) => Err(sure_of_absence(client, failure, key).await),
         }
     })
@@ -111,6 +122,7 @@ fn body(response: Response, extent: Extent, idle: Duration) -> ByteStream {
         incoming.failed = item.is_err();
         Some((item, incoming))
     })
+    .fuse()
     .boxed()
 }
 

@@ -1,4 +1,4 @@
-use object_store_storage::{ListPage, ListedObject, ObjectKey, StorageError, StorageResult};
+use object_store_storage::{ListPage, ListedObject, StorageError, StorageResult};
 use reqwest::Method;
 
 use crate::answer::{plain_etag, timestamp};
@@ -20,17 +20,12 @@ const LIST: Operation = Operation::read("list objects");
 ///
 /// Each page is asked for by the key to start after, never by a token of an earlier page: what a server says about the
 /// end of its listing cannot make us start over. Only answers without any object are followed by their token.
-pub(crate) async fn page(
-    client: &Client,
-    prefix: &str,
-    after: Option<&ObjectKey>,
-    limit: u16,
-) -> StorageResult<ListPage> {
+pub(crate) async fn page(client: &Client, prefix: &str, after: Option<&str>, limit: u16) -> StorageResult<ListPage> {
     if !(1..=1000).contains(&limit) {
         return Err(StorageError::InvalidRequest { reason: format!("a page has 1 to 1000 objects, not {limit}") });
     }
     let full_prefix = client.target.full_key(prefix);
-    let full_after = after.map(|key| client.target.full_key(key.as_str()));
+    let full_after = after.map(|key| client.target.full_key(key));
     let wanted = Wanted { prefix: &full_prefix, after: full_after.as_deref(), limit };
     let mut token: Option<String> = None;
     for _ in 0..EMPTY_ANSWERS {

@@ -13,7 +13,8 @@ use reqwest::header::HeaderMap;
 
 use crate::answer::plain_etag;
 use crate::client::{Client, Payload, Request, header};
-use crate::error::{Failure, Operation, Refusal};
+use crate::error::{Failure, Operation, Refusal, after_the_fact};
+use crate::get::head;
 use crate::put::{SMALL_ANSWER_BYTES, md5_of, object_headers, put_bytes};
 use crate::retry::{Repeat, attempts};
 use crate::sign::value;
@@ -140,7 +141,7 @@ async fn complete(client: &Client, key: &ObjectKey, upload_id: &str, parts: &[(u
     }
     document.push_str("</CompleteMultipartUpload>");
     let document = document.as_str();
-    attempts(Repeat::WithoutEffect, COMPLETE, Some(key), || async move {
+    let etag = attempts(Repeat::WithoutEffect, COMPLETE, Some(key), || async move {
         let query = [("uploadId", upload_id)];
         let request = Request {
             query: &query,
@@ -151,20 +152,24 @@ async fn complete(client: &Client, key: &ObjectKey, upload_id: &str, parts: &[(u
         let response = client.send(request).await?;
         completed(&client.read(response, SMALL_ANSWER_BYTES).await?)
     })
-    .await
+    .await?;
+    match etag {
+        Some(etag) => Ok(etag),
+        None => Ok(head(client, key).await.map_err(|error| after_the_fact(error, COMPLETE))?.etag),
+    }
 }
 
-/// The entity tag that a completion is answered with. Its status says nothing: it was sent before the work was done.
-fn completed(answer: &Bytes) -> Result<String, Failure> {
+/// The entity tag that a completion is answered with; Ceph RGW 16 answers with an empty one. The answer's status says nothing: it was sent before the work was done.
+fn completed(answer: &Bytes) -> Result<Option<String>, Failure> {
     let root = Element::parse(answer).ok_or(Failure::Garbled("the answer is not XML"))?;
     if let Some(refusal) = Refusal::inside_success(&root) {
         return Err(Failure::Refused(refusal));
     }
-    let etag = root.text_of("ETag").map(plain_etag).unwrap_or_default();
-    if root.name != "CompleteMultipartUploadResult" || etag.is_empty() {
+    // Servers do not agree on the end of the name.
+    if !root.name.starts_with("CompleteMultipartUpload") {
         return Err(Failure::Garbled("the answer is not the result of a completion"));
     }
-    Ok(etag)
+    Ok(root.text_of("ETag").map(plain_etag).filter(|etag| !etag.is_empty()))
 }
 
 /// An upload that was begun and is aborted unless it is completed.
@@ -377,12 +382,16 @@ mod tests {
     fn a_completion_is_what_its_body_says() {
         let answer = |text: &'static str| completed(&Bytes::from_static(text.as_bytes()));
         let good = "\n\n<CompleteMultipartUploadResult><ETag>&quot;a-2&quot;</ETag></CompleteMultipartUploadResult>";
-        assert_eq!(answer(good).unwrap(), "a-2");
+        assert_eq!(answer(good).unwrap().as_deref(), Some("a-2"));
+        assert_eq!(
+            answer("<CompleteMultipartUploadResponse><ETag></ETag></CompleteMultipartUploadResponse>").unwrap(),
+            None
+        );
         let error = translate(answer("<Error><Code>InternalError</Code></Error>").unwrap_err(), COMPLETE, None);
         assert_eq!(error.retry_class(), RetryClass::OutcomeUnknown);
         let error = translate(answer("<Error><Code>NoSuchUpload</Code></Error>").unwrap_err(), COMPLETE, None);
         assert_eq!(error.retry_class(), RetryClass::Never);
-        for nonsense in ["", "<html></html>", "<CompleteMultipartUploadResult/>"] {
+        for nonsense in ["", "<html></html>", "<CompleteMultipartUploadResult>"] {
             let error = translate(answer(nonsense).unwrap_err(), COMPLETE, None);
             assert_eq!(error.retry_class(), RetryClass::OutcomeUnknown, "{nonsense}");
         }

@@ -74,6 +74,7 @@ pub(crate) fn pieces(bytes: Bytes, progress: Arc<Progress>) -> impl Stream<Item 
         let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
         Some((Ok(piece), (bytes, progress)))
     })
+    .fuse()
 }
 
 /// A stream that must yield exactly `length` bytes, with the digest if there is one. The last piece is held back until
@@ -97,6 +98,7 @@ pub(crate) fn checked(
         let item = state.next().await?;
         Some((item, state))
     })
+    .fuse()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -72,7 +72,7 @@ impl ObjectStorage for S3Provider {
         delete::delete(&self.client, key).await
     }
 
-    async fn list_page(&self, prefix: &str, after: Option<&ObjectKey>, limit: u16) -> StorageResult<ListPage> {
+    async fn list_page(&self, prefix: &str, after: Option<&str>, limit: u16) -> StorageResult<ListPage> {
         list::page(&self.client, prefix, after, limit).await
     }
 

@@ -32,8 +32,7 @@ pub(crate) fn sign(
     if let Some(token) = session_token(credentials) {
         headers.insert("x-amz-security-token", secret_value(token)?);
     }
-    let canonical =
-        signing::canonical_request(method.as_str(), url, headers, payload).map_err(|error| failed(&error))?;
+    let canonical = canonical_request(method, url, headers, payload)?;
     let text = signing::string_to_sign(&now, region, &canonical).map_err(|error| failed(&error))?;
     let signature = signature(credentials, region, now, &text)?;
     let authorization = signing::authorization_header(
@@ -46,6 +45,24 @@ pub(crate) fn sign(
     .map_err(|error| failed(&error))?;
     headers.insert(AUTHORIZATION, secret_value(&authorization)?);
     Ok(())
+}
+
+/// The request as it is signed (AWS API reference, "Create a signed AWS API request", step 1). rust-s3 sorts whole lines
+/// of headers, so that `x-amz-copy-source-if-match:` comes before `x-amz-copy-source:`; names are what counts.
+fn canonical_request(method: &Method, url: &Url, headers: &HeaderMap, payload: &str) -> StorageResult<String> {
+    let mut lines = Vec::with_capacity(headers.len());
+    for (name, value) in headers {
+        let value = value.to_str().map_err(|_| failed_to_sign())?;
+        lines.push((name.as_str(), value.trim()));
+    }
+    lines.sort_unstable();
+    let lines = lines.iter().fold(String::new(), |lines, (name, value)| lines + name + ":" + value + "\n");
+    Ok(format!(
+        "{method}\n{}\n{}\n{lines}\n{}\n{payload}",
+        signing::canonical_uri_string(url),
+        signing::canonical_query_string(url),
+        signing::signed_header_string(headers),
+    ))
 }
 
 /// The signature of a text, in hexadecimal.
@@ -111,5 +128,31 @@ fn hex(bytes: &[u8]) -> String {
 
 // The error of rust-s3 is not kept as a source: some of its variants hold what was to be signed.
 fn failed(_: &S3Error) -> StorageError {
+    failed_to_sign()
+}
+
+fn failed_to_sign() -> StorageError {
     StorageError::Other { reason: "a request could not be signed".into(), source: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::Method;
+    use reqwest::header::{HeaderMap, HeaderValue};
+    use url::Url;
+
+    use super::canonical_request;
+
+    #[test]
+    fn headers_are_sorted_by_their_names() {
+        let mut headers = HeaderMap::new();
+        for name in ["x-amz-copy-source-if-match", "x-amz-copy-source", "host"] {
+            headers.insert(name, HeaderValue::from_static(" v "));
+        }
+        let url = Url::parse("http://s3.example.org/bucket/a%20b?b=2&a=1/").unwrap();
+        let canonical = canonical_request(&Method::PUT, &url, &headers, "hash").unwrap();
+        let expected = "PUT\n/bucket/a%20b\na=1%2F&b=2\nhost:v\nx-amz-copy-source:v\nx-amz-copy-source-if-match:v\n\n\
+                        host;x-amz-copy-source;x-amz-copy-source-if-match\nhash";
+        assert_eq!(canonical, expected);
+    }
 }

@@ -57,8 +57,8 @@ pub trait ObjectStorage: fmt::Debug + Send + Sync {
     async fn delete(&self, key: &ObjectKey) -> StorageResult<()>;
 
     /// Lists objects in ascending order of their keys' bytes: those whose key starts with `prefix` and is greater than
-    /// `after`, at most `limit` (1 to 1,000).
-    async fn list_page(&self, prefix: &str, after: Option<&ObjectKey>, limit: u16) -> StorageResult<ListPage>;
+    /// `after`, at most `limit` (1 to 1,000). `after` is a key as an earlier page gave it, or any other text.
+    async fn list_page(&self, prefix: &str, after: Option<&str>, limit: u16) -> StorageResult<ListPage>;
 
     /// Lists multipart uploads that were begun and neither completed nor aborted, those of keys that start with
     /// `prefix`, from `marker` on (an earlier page's [`MultipartUploadPage::next`]).

@@ -16,7 +16,7 @@ use crate::store::{self, Store};
 /// Serve a store with sample media until Ctrl-C: SQLite and an S3 server on loopback, nothing to install.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-Data lie in `.object-store`, or in OBJECT_STORE_DIR, and stay there. Other commands and other processes that use the same
+Data lie in `.object-store`, or in OBJECT_STORE_DIR, and stay there. Other commands and other processes that use the same \
 directory find this server. A database or a bucket that the environment names is not used.
 
 Examples:

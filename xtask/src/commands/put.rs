@@ -17,7 +17,7 @@ use crate::{cli, failure, output, progress, shown};
 /// Upload files. Their bytes decide whether they are images or audio.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-A file that is not accepted is an error with a code, such as `unsupported_type`; the others are uploaded all the same,
+A file that is not accepted is an error with a code, such as `unsupported_type`; the others are uploaded all the same, \
 and the exit status is 1.
 
 Examples:

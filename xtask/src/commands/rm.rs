@@ -11,7 +11,7 @@ use crate::{cli, failure, output};
 /// Delete images and audio files, for good.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-The bytes go at once, or with the next sweep if storage does not answer. An id that names nothing is an error; the others
+The bytes go at once, or with the next sweep if storage does not answer. An id that names nothing is an error; the others \
 are deleted all the same, and the exit status is 1.
 
 Examples:

@@ -16,16 +16,13 @@ use crate::store::{self, Store};
 use crate::{output, progress};
 
 /// Whose the samples are, in turn.
-const OWNERS: [Option<u128>; 3] = [
-    Some(0x1111_1111_1111_4111_8111_1111_1111_1111),
-    Some(0x2222_2222_2222_4222_8222_2222_2222_2222),
-    None,
-];
+const OWNERS: [Option<u128>; 3] =
+    [Some(0x1111_1111_1111_4111_8111_1111_1111_1111), Some(0x2222_2222_2222_4222_8222_2222_2222_2222), None];
 
 /// Upload sample images and audio for several users and for nobody, unless they are there.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-What is there is found by owner, name and SHA-256, so that running this again adds nothing. Migrates nothing: on a
+What is there is found by owner, name and SHA-256, so that running this again adds nothing. Migrates nothing: on a \
 database of your own run `cargo xtask migrate` before.
 
 Examples:
@@ -75,12 +72,11 @@ pub(crate) async fn seed(store: &Store) -> Result<Seeded> {
     let bar = progress::of_steps("seeding", samples.len());
     let (mut files, mut added) = (Vec::with_capacity(samples.len()), 0);
     for (sample, owner) in with_owners(&samples) {
-        let file = match present.remove(&key(sample, owner)) {
-            Some(file) => file,
-            None => {
-                added += 1;
-                upload(store, sample, owner).await?
-            }
+        let file = if let Some(file) = present.remove(&key(sample, owner)) {
+            file
+        } else {
+            added += 1;
+            upload(store, sample, owner).await?
         };
         files.push(file);
         bar.inc(1);

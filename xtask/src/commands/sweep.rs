@@ -10,7 +10,7 @@ use crate::store::Store;
 /// Remove from storage what abandoned uploads and deletes have left, as far as it is due.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-Run it every few minutes, from as many machines as there are. The exit status is 1 when some object could not be deleted;
+Run it every few minutes, from as many machines as there are. The exit status is 1 when some object could not be deleted; \
 it is tried again later.
 
 Examples:

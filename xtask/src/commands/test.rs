@@ -19,8 +19,8 @@ use crate::output;
 /// Run all tests, on SQLite and PostgreSQL, over real HTTP.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-Where PostgreSQL's programs are missing, root on Debian or Ubuntu gets them from the system's packages; elsewhere this says
-what to install. No server has to run: the tests start one of their own, without a port. The last line is
+Where PostgreSQL's programs are missing, root on Debian or Ubuntu gets them from the system's packages; elsewhere this says \
+what to install. No server has to run: the tests start one of their own, without a port. The last line is \
 `N passed, M failed`.
 
 Environment:
@@ -48,7 +48,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
         totals += run.stream(root)?;
     }
 
-    output::line(format!("\nran on {}", services.join(", ")))?;
+    output::line(format!("\ndatabases: {}", services.join(", ")))?;
     output::line(format!("S3: {}; the storage port's rules also in memory", embedded_s3(root)))?;
     if totals.ignored > 0 {
         output::line(format!("{} ignored", totals.ignored))?;

@@ -19,7 +19,7 @@ pub(crate) struct Args {
     /// The id of an image or an audio file.
     #[arg(value_parser = cli::media_uuid)]
     id: Uuid,
-    /// How long it works: 1 to 604800, which is 7 days. [default: OBJECT_STORE_URL_SECONDS, or 900]
+    /// How long it works: 1 to 604800, which is 7 days. Without it, `OBJECT_STORE_URL_SECONDS`, or 900.
     #[arg(long, value_name = "SECONDS")]
     expires: Option<u64>,
     /// A browser saves the file instead of showing it.

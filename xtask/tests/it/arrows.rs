@@ -14,7 +14,12 @@ type Arrows = BTreeMap<String, BTreeSet<String>>;
 fn normal_dependencies_are_the_arrows_and_no_others() {
     let real: Arrows = workspace::members()
         .into_iter()
-        .map(|member| (member.name, member.dependencies.iter().filter(is_normal).filter_map(arrow).collect()))
+        .map(|member| {
+            (
+                member.name,
+                member.dependencies.iter().filter(|dependency| is_normal(dependency)).filter_map(arrow).collect(),
+            )
+        })
         .collect();
     assert_eq!(real, drawn(), "left: the manifests, right: docs/architecture.md");
 }
@@ -41,7 +46,7 @@ fn only_the_s3_provider_names_rust_s3() {
     assert_eq!(names, ["s3-provider"]);
 }
 
-fn is_normal(dependency: &&Dependency) -> bool {
+fn is_normal(dependency: &Dependency) -> bool {
     dependency.kind.is_none()
 }
 

@@ -1,6 +1,6 @@
 //! The commands as somebody at a shell runs them, and the rules that hold for the whole workspace.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod arrows;
 mod commands;

@@ -74,7 +74,10 @@ impl From<Output> for Answer {
 pub(crate) fn xtask() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     for (name, _) in env::vars() {
-        if name.starts_with("OBJECT_STORE_") || name.starts_with("AWS_") || ["DATABASE_URL", "RUST_LOG"].contains(&&*name) {
+        if name.starts_with("OBJECT_STORE_")
+            || name.starts_with("AWS_")
+            || ["DATABASE_URL", "RUST_LOG"].contains(&&*name)
+        {
             command.env_remove(name);
         }
     }

@@ -74,6 +74,10 @@ pub enum Fault {
     BucketMissing,
     /// Refused: the bytes are not those announced.
     Corrupted,
+    /// Refused: this storage cannot do that.
+    Unsupported,
+    /// Refused: a condition of the call does not hold.
+    PreconditionFailed,
     /// A download whose connection breaks after so many bytes. Only for [`Operation::Get`]. One that has no more bytes
     /// than that arrives whole, and then breaks.
     CutDownload {
@@ -216,6 +220,8 @@ impl FaultyStorage {
             Some(Fault::RequestLost) => Err(unavailable("the request was lost", true)),
             Some(Fault::AccessDenied) => Err(StorageError::AccessDenied { code: "AccessDenied".to_owned() }),
             Some(Fault::BucketMissing) => Err(StorageError::BucketMissing),
+            Some(Fault::Unsupported) => Err(StorageError::Unsupported { operation: "that" }),
+            Some(Fault::PreconditionFailed) => Err(StorageError::PreconditionFailed),
             Some(Fault::Corrupted) => Err(StorageError::Corrupted { reason: "digest" }),
         }
     }

@@ -32,7 +32,7 @@ impl ObjectStorage for FaultyStorage {
         self.run(Operation::Delete.of(key), self.inner.delete(key)).await
     }
 
-    async fn list_page(&self, prefix: &str, after: Option<&ObjectKey>, limit: u16) -> StorageResult<ListPage> {
+    async fn list_page(&self, prefix: &str, after: Option<&str>, limit: u16) -> StorageResult<ListPage> {
         self.run(Operation::ListPage.of_none(), self.inner.list_page(prefix, after, limit)).await
     }
 

@@ -71,7 +71,7 @@ impl ObjectStorage for Memory {
         Ok(())
     }
 
-    async fn list_page(&self, prefix: &str, after: Option<&ObjectKey>, limit: u16) -> StorageResult<ListPage> {
+    async fn list_page(&self, prefix: &str, after: Option<&str>, limit: u16) -> StorageResult<ListPage> {
         self.count(|calls| &mut calls.list_page);
         if !(1..=MAX_PAGE).contains(&limit) {
             return Err(StorageError::InvalidRequest {
@@ -81,7 +81,7 @@ impl ObjectStorage for Memory {
         let state = self.state();
         state.require_bucket()?;
         let start = match after {
-            Some(after) if after.as_str() >= prefix => Bound::Excluded(after.as_str()),
+            Some(after) if after >= prefix => Bound::Excluded(after),
             _ => Bound::Included(prefix),
         };
         let mut matching = state

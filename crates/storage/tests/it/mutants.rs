@@ -108,7 +108,7 @@ impl ObjectStorage for Faulty {
         self.memory.delete(key).await
     }
 
-    async fn list_page(&self, prefix: &str, after: Option<&ObjectKey>, limit: u16) -> StorageResult<ListPage> {
+    async fn list_page(&self, prefix: &str, after: Option<&str>, limit: u16) -> StorageResult<ListPage> {
         let mut page = self.memory.list_page(prefix, after, limit).await?;
         match self.fault {
             Fault::ListsPrefixesAsFolders => {
@@ -118,7 +118,7 @@ impl ObjectStorage for Faulty {
             Fault::IncludesTheKeyItStartsAfter => {
                 if let Some(after) = after {
                     let before = self.memory.list_page(prefix, None, 1_000).await?.objects;
-                    let repeated = before.into_iter().find(|object| object.key == after.as_str());
+                    let repeated = before.into_iter().find(|object| object.key == after);
                     page.objects.splice(0..0, repeated);
                     page.objects.truncate(usize::from(limit));
                 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
-use object_store_devkit::postgres::{SERVER_VARIABLE, TempPostgres};
+use object_store_devkit::postgres::{PROGRAMS_VARIABLE, SERVER_VARIABLE, TempPostgres};
 
 /// Keeps Debian's packages from making a cluster and starting it on the default port.
 const NO_CLUSTER: (&str, &str) = ("/etc/postgresql-common/createcluster.conf", "create_main_cluster = false\n");
@@ -22,7 +22,8 @@ pub(crate) fn provide() -> anyhow::Result<()> {
         return Ok(());
     }
     let Err(missing) = TempPostgres::find_programs() else { return Ok(()) };
-    if !(is_root() && is_debian()) {
+    // Whoever says where they are does not want others.
+    if env::var_os(PROGRAMS_VARIABLE).is_some() || !is_root() || !is_debian() {
         return Err(missing).context("the tests need PostgreSQL");
     }
     eprintln!("PostgreSQL's programs are missing; installing them from the system's packages");
@@ -75,5 +76,6 @@ fn is_root() -> bool {
 
 fn is_debian() -> bool {
     Path::new("/etc/debian_version").exists()
-        && env::split_paths(&env::var_os("PATH").unwrap_or_default()).any(|directory| directory.join("apt-get").is_file())
+        && env::split_paths(&env::var_os("PATH").unwrap_or_default())
+            .any(|directory| directory.join("apt-get").is_file())
 }

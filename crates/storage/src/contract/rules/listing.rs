@@ -39,9 +39,9 @@ pub(super) async fn a_listing_ends_with_its_prefix(harness: &Harness<'_>) -> Rul
 
 pub(super) async fn a_listing_starts_after_a_key(harness: &Harness<'_>) -> RuleResult {
     put_names(harness, NAMES.iter().map(ToString::to_string)).await?;
-    // Of keys that exist, and of keys between and outside them.
-    for after in ["a", "a/b", "a/bb", "0", "z", "zz"] {
-        let key = harness.key(after)?;
+    // Of keys that exist, of keys between and outside them, and of keys that are not ours.
+    for after in ["a", "a/b", "a/bb", "0", "z", "zz", "A", "a +%", "a/ü&=?", "b?c=d&e#f"] {
+        let key = format!("{}{after}", harness.prefix());
         let page = harness.storage.list_page(&harness.prefix(), Some(&key), 1_000).await;
         let page = page.map_err(|error| Violation::new(format!("list_page succeeds: {error}")))?;
         let expected: Vec<_> = NAMES.iter().filter(|name| **name > after).collect();

@@ -1,0 +1,8 @@
+//! The adapter against servers over HTTP: the embedded one, and one that answers whatever a test wants.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod contract;
+mod failures;
+mod http_client;
+mod scripted_server;

@@ -1,0 +1,100 @@
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What is done with one request.
+#[derive(Clone)]
+pub(crate) enum Reply {
+    /// These bytes are sent, and the connection is closed.
+    Raw(Vec<u8>),
+    /// Nothing is ever sent.
+    Silence,
+    /// These bytes are sent, and then nothing, with the connection open.
+    Stall(Vec<u8>),
+    /// The connection is reset after the head of the request.
+    Reset,
+}
+
+impl Reply {
+    /// A whole answer.
+    pub(crate) fn new(status: &str, headers: &[(&str, &str)], body: &str) -> Self {
+        let mut text = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n", body.len());
+        for (name, value) in headers {
+            text = format!("{text}{name}: {value}\r\n");
+        }
+        Self::Raw(format!("{text}\r\n{body}").into_bytes())
+    }
+
+    pub(crate) fn error(status: &str, code: &str) -> Self {
+        Self::new(status, &[], &format!("<Error><Code>{code}</Code><Message>m</Message></Error>"))
+    }
+}
+
+/// A server that answers requests in the order of a script, the last reply again and again, and notes their heads.
+pub(crate) struct ScriptedServer {
+    pub(crate) endpoint: String,
+    heads: Arc<Mutex<Vec<String>>>,
+}
+
+impl ScriptedServer {
+    pub(crate) async fn start(script: Vec<Reply>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let heads = Arc::new(Mutex::new(Vec::new()));
+        let noted = heads.clone();
+        tokio::spawn(async move {
+            let mut number = 0;
+            while let Ok((connection, _)) = listener.accept().await {
+                let reply = script[number.min(script.len() - 1)].clone();
+                number += 1;
+                tokio::spawn(serve(connection, reply, noted.clone()));
+            }
+        });
+        Self { endpoint, heads }
+    }
+
+    /// The heads of the requests so far.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().clone()
+    }
+}
+
+async fn serve(mut connection: TcpStream, reply: Reply, heads: Arc<Mutex<Vec<String>>>) {
+    let Some((head, missing)) = head_of(&mut connection).await else { return };
+    heads.lock().unwrap().push(head);
+    if let Reply::Reset = reply {
+        connection.set_zero_linger().unwrap();
+        return;
+    }
+    let mut body = vec![0; missing];
+    let _ = connection.read_exact(&mut body).await;
+    match reply {
+        Reply::Raw(bytes) => {
+            let _ = connection.write_all(&bytes).await;
+            let _ = connection.shutdown().await;
+        }
+        Reply::Stall(bytes) => {
+            let _ = connection.write_all(&bytes).await;
+            std::future::pending::<()>().await;
+        }
+        Reply::Silence => std::future::pending().await,
+        Reply::Reset => {}
+    }
+}
+
+/// The head of a request, and how many bytes of its body are still to come.
+async fn head_of(connection: &mut TcpStream) -> Option<(String, usize)> {
+    let mut seen = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let count = connection.read(&mut buffer).await.ok().filter(|count| *count > 0)?;
+        seen.extend_from_slice(&buffer[..count]);
+        if let Some(end) = seen.windows(4).position(|window| window == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&seen[..end]).to_lowercase();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            let length: usize = length.map_or(0, |length| length.parse().unwrap());
+            return Some((head, length.saturating_sub(seen.len() - end - 4)));
+        }
+    }
+}
