@@ -58,7 +58,7 @@ impl Store {
         loop {
             let wanted = limit.map_or(usize::MAX, |limit| limit - listing.media.len());
             let page = PageRequest {
-                limit: u16::try_from(wanted).unwrap_or(u16::MAX).min(self.max_page),
+                limit: Some(u16::try_from(wanted).unwrap_or(u16::MAX).min(self.max_page)),
                 after: listing.next,
             };
             let page = self.page(kind, owner, &page).await?;

@@ -13,7 +13,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use object_store_public::{
     Actor, Connection, FileRef, ImageCreate, ImageId, ImageRead, ObjectStoreError, ObjectStoreProvider, Owner, Page,
-    PageRequest, RepoError, UploadBody, UrlOptions, UserId, query,
+    PageRequest, RepoError, StagedImage, UploadBody, UrlOptions, UserId, query,
 };
 use serde::Serialize;
 
@@ -45,7 +45,7 @@ pub struct Picture {
 }
 
 /// Everyone's galleries.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Gallery {
     store: Arc<dyn ObjectStoreProvider>,
 }
@@ -73,13 +73,25 @@ impl Gallery {
         body: UploadBody,
     ) -> Result<Picture, GalleryError> {
         let staged = self.store.stage_image(Actor::User(user), image, body).await?;
+        let image = match self.commit(&staged, title).await {
+            Ok(image) => image,
+            Err(error) => {
+                // A later sweep would do so too.
+                self.store.discard(staged.into()).await;
+                return Err(error);
+            }
+        };
+        let signed = self.store.signed_url(Actor::User(user), (&image).into(), &UrlOptions::default()).await?;
+        Ok(Picture { title: title.to_owned(), image, url: signed.url })
+    }
+
+    async fn commit(&self, staged: &StagedImage, title: &str) -> Result<ImageRead, GalleryError> {
         let mut tx = self.store.begin().await?;
-        let image = self.store.commit_image(&mut tx, &staged).await?;
+        let image = self.store.commit_image(&mut tx, staged).await?;
         let row = (pictures::image_id.eq(image.id), pictures::title.eq(title));
         query!(tx, async |db| diesel::insert_into(pictures::table).values(row).execute(db).await)?;
         tx.commit().await?;
-        let signed = self.store.signed_url(Actor::User(user), (&image).into(), &UrlOptions::default()).await?;
-        Ok(Picture { title: title.to_owned(), image, url: signed.url })
+        Ok(image)
     }
 
     /// A page of a user's gallery, newest first.

@@ -15,20 +15,20 @@ diesel::table! {
     }
 }
 
-/// The statement that creates it. A picture's row can only exist while its image does; deleting both in one
-/// transaction satisfies the reference at the commit.
+/// The statement that creates it. A picture's row can only exist while its image does: of the two,
+/// it is inserted last and deleted first.
 pub(crate) fn create(engine: Engine) -> &'static str {
     match engine {
         Engine::Postgres => {
             "CREATE TABLE IF NOT EXISTS gallery_pictures (
                 image_id uuid PRIMARY KEY REFERENCES images (id),
-                title    text NOT NULL
+                title    text NOT NULL CHECK (title <> '')
             )"
         }
         Engine::Sqlite => {
             "CREATE TABLE IF NOT EXISTS gallery_pictures (
                 image_id BLOB NOT NULL PRIMARY KEY REFERENCES images (id),
-                title    TEXT NOT NULL
+                title    TEXT NOT NULL CHECK (title <> '')
             ) STRICT"
         }
     }

@@ -38,6 +38,7 @@ pub async fn object_store_provider(config: Config) -> Result<Arc<dyn ObjectStore
 /// # Errors
 /// As [`object_store_provider`].
 pub async fn open(config: Config) -> Result<ObjectStoreModule> {
+    config.settings.validate()?;
     let mut resources = Resources::default();
     let database = database(config.database, &mut resources).await?;
     let storage = storage(config.storage, &mut resources).await?;

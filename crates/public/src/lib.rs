@@ -4,8 +4,8 @@
 //! This is the one crate that other modules link. [`object_store_provider`] makes an [`ObjectStoreProvider`] from a
 //! [`Config`]; everything else here is what its methods take and give.
 //!
-//! **Architecture invariant:** this crate decides nothing but what the module is made of. It is the only one that knows
-//! both a database and a storage, in one function (`compose`).
+//! **Architecture invariant:** this crate decides nothing but what the module is made of. It alone knows which database
+//! and which storage there are to choose from, in one file (`compose`).
 //!
 //! # A sibling in twenty lines
 //!

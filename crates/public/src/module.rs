@@ -75,6 +75,10 @@ impl fmt::Debug for ObjectStoreModule {
 
 #[async_trait]
 impl ObjectStoreProvider for ObjectStoreModule {
+    async fn check(&self) -> Result<()> {
+        self.service.check().await
+    }
+
     async fn connection(&self) -> Result<Connection<'static>> {
         self.service.connection().await
     }
@@ -129,6 +133,10 @@ impl ObjectStoreProvider for ObjectStoreModule {
 
     async fn get_audio(&self, conn: &mut Connection<'_>, actor: Actor, id: AudioId) -> Result<AudioRead> {
         self.service.get_audio(conn, actor, id).await
+    }
+
+    async fn get_file(&self, conn: &mut Connection<'_>, actor: Actor, id: MediaId) -> Result<FileUploadResult> {
+        self.service.get_file(conn, actor, id).await
     }
 
     async fn exists(&self, conn: &mut Connection<'_>, actor: Actor, id: MediaId) -> Result<bool> {

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use async_trait::async_trait;
 use object_store_models::{AudioId, ImageId, MediaId};
 use object_store_repo::{Connection, Owner, Transaction};
@@ -11,12 +13,24 @@ use object_store_storage::{ByteRange, Download};
 ///
 /// Held as `Arc<dyn ObjectStoreProvider>`. A method takes a connection if and only if it does no network I/O beyond it;
 /// it then works inside the caller's transaction as well, on a connection of this module's pool or, through
-/// `Connection::from`, of the caller's. Never hold a transaction across a method that takes none.
+/// `Connection::from`, of the caller's. Never hold a transaction across a method that takes none. The `commit_*` and
+/// `delete_in` are for open transactions only. After an error of theirs, or when their future was dropped, roll back.
+///
+/// When committing your own transaction ends in an unknown outcome, read by the staged file's id: it is there or it is
+/// not. `discard` is safe in both cases.
 ///
 /// The first argument after it says who asks: see [`Actor`] for what each may do. Whoever may not do something gets
 /// [`Forbidden`](crate::ObjectStoreError::Forbidden), before storage is asked for anything.
 #[async_trait]
-pub trait ObjectStoreProvider: Send + Sync {
+pub trait ObjectStoreProvider: fmt::Debug + Send + Sync {
+    /// Checks that the tables are there and up to date, and that storage takes our credentials and has our bucket: for
+    /// the start of a program, which nothing else asks of either.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ObjectStoreError::Config) for a migration that was not run,
+    /// [`Database`](crate::ObjectStoreError::Database), [`Storage`](crate::ObjectStoreError::Storage).
+    async fn check(&self) -> Result<()>;
+
     /// A connection for reads. Give it back, by dropping it, before calling a method that takes none.
     async fn connection(&self) -> Result<Connection<'static>>;
 
@@ -65,8 +79,9 @@ pub trait ObjectStoreProvider: Send + Sync {
     /// never was.
     ///
     /// # Errors
-    /// [`UploadExpired`](crate::ObjectStoreError::UploadExpired) when it was staged too long ago. Roll back, and let
-    /// the user upload again.
+    /// [`UploadExpired`](crate::ObjectStoreError::UploadExpired) when it was staged too long ago: let the user upload
+    /// again. [`NoTransaction`](crate::ObjectStoreError::NoTransaction) on a connection without one. Roll back after any
+    /// error.
     async fn commit_image(&self, conn: &mut Connection<'_>, staged: &StagedImage) -> Result<ImageRead>;
 
     /// Makes a staged audio file exist, as [`ObjectStoreProvider::commit_image`] does an image.
@@ -95,6 +110,12 @@ pub trait ObjectStoreProvider: Send + Sync {
     /// # Errors
     /// [`NotFound`](crate::ObjectStoreError::NotFound), [`Forbidden`](crate::ObjectStoreError::Forbidden).
     async fn get_audio(&self, conn: &mut Connection<'_>, actor: Actor, id: AudioId) -> Result<AudioRead>;
+
+    /// One file, whichever kind its id names.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ObjectStoreError::NotFound), [`Forbidden`](crate::ObjectStoreError::Forbidden).
+    async fn get_file(&self, conn: &mut Connection<'_>, actor: Actor, id: MediaId) -> Result<FileUploadResult>;
 
     /// Whether there is such media and the actor may read it.
     async fn exists(&self, conn: &mut Connection<'_>, actor: Actor, id: MediaId) -> Result<bool>;
@@ -148,7 +169,8 @@ pub trait ObjectStoreProvider: Send + Sync {
     /// Deletes a file. When this returns it is gone for good; its bytes go now or with a later sweep.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ObjectStoreError::NotFound), [`Forbidden`](crate::ObjectStoreError::Forbidden).
+    /// [`NotFound`](crate::ObjectStoreError::NotFound), [`Forbidden`](crate::ObjectStoreError::Forbidden),
+    /// [`Conflict`](crate::ObjectStoreError::Conflict) while a row of another module refers to it.
     async fn delete(&self, actor: Actor, id: MediaId) -> Result<()>;
 
     /// Deletes a file in the caller's transaction. Its bytes go with a sweep after the commit; rolled back, nothing has

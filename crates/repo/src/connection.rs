@@ -1,8 +1,8 @@
 //! A connection to whichever database is configured.
 
 use diesel::SqliteConnection;
-use diesel_async::AsyncPgConnection;
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
+use diesel_async::{AsyncConnection, AsyncPgConnection, TransactionManager};
 
 use crate::Engine;
 use crate::pool::{PostgresObject, SqliteObject};
@@ -45,6 +45,15 @@ impl Connection<'_> {
         }
     }
 
+    /// Whether a transaction is open on it, begun by [`Database`](crate::Database) or by Diesel. Diesel does not know of
+    /// one that was begun by executing `BEGIN`.
+    pub fn is_in_transaction(&mut self) -> bool {
+        match self.backend() {
+            Backend::Postgres(conn) => transaction_is_open(conn),
+            Backend::Sqlite(conn) => transaction_is_open(conn),
+        }
+    }
+
     /// What it is connected to.
     pub fn engine(&self) -> Engine {
         match self.0 {
@@ -52,6 +61,11 @@ impl Connection<'_> {
             Handle::PooledSqlite(_) | Handle::Sqlite(_) => Engine::Sqlite,
         }
     }
+}
+
+fn transaction_is_open<C: AsyncConnection>(conn: &mut C) -> bool {
+    // A transaction that is broken beyond rolling back is none to write in.
+    C::TransactionManager::transaction_manager_status_mut(conn).transaction_depth().is_ok_and(|depth| depth.is_some())
 }
 
 impl<'a> From<&'a mut AsyncPgConnection> for Connection<'a> {

@@ -11,7 +11,7 @@ use crate::postgres::PostgresManager;
 use crate::sqlite::SqliteManager;
 use crate::{Connection, DatabaseConfig, Engine, MigrationStatus, PoolStatus, RepoError, Result, Transaction};
 
-/// More would not read faster: a reader is held for one query.
+/// A reader is held for one query, so that few serve many.
 const SQLITE_READERS: usize = 4;
 
 /// The configured database. Cheap to clone; clones share their connections.

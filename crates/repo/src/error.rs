@@ -17,8 +17,8 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// No message holds a password, a URL or SQL.
 #[derive(Debug, thiserror::Error)]
 pub enum RepoError {
-    /// A unique value is taken.
-    #[error("a row with the same unique value exists already")]
+    /// A unique value is taken, or a row of another table refers to this one.
+    #[error("another row is in the way: it has the same unique value, or refers to this one")]
     Conflict {
         /// PostgreSQL's name of the constraint, or SQLite's name of its column. For logs: the two
         /// databases name the same constraint differently.
@@ -173,7 +173,9 @@ impl From<DieselError> for RepoError {
             return Self::Query { source };
         };
         match kind {
-            Kind::UniqueViolation => Self::Conflict { constraint: constraint(info.as_ref()) },
+            Kind::UniqueViolation | Kind::ForeignKeyViolation | Kind::RestrictViolation => {
+                Self::Conflict { constraint: constraint(info.as_ref()) }
+            }
             Kind::SerializationFailure => Self::Serialization { source },
             Kind::ClosedConnection | Kind::UnableToSendCommand => Self::Unavailable { source: source.into() },
             Kind::Unknown => match meaning(info.as_ref()) {

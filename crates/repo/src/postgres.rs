@@ -22,6 +22,9 @@ pub(crate) struct PostgresManager {
     recycler: Recycler<AsyncPgConnection>,
 }
 
+/// How long a connection may be silent where the server owes an answer.
+const SILENCE: Duration = Duration::from_secs(30);
+
 impl PostgresManager {
     pub(crate) fn new(config: &DatabaseConfig) -> Result<Self> {
         let url = Url::parse(&config.url)?;
@@ -34,6 +37,11 @@ impl PostgresManager {
         if parsed.get_connect_timeout().is_none() {
             parsed.connect_timeout(config.acquire_timeout);
         }
+        // A server or proxy that has gone without a word is noticed; the server's own timeout of statements cannot help.
+        if parsed.get_tcp_user_timeout().is_none() {
+            parsed.tcp_user_timeout(SILENCE);
+        }
+        parsed.keepalives_idle(SILENCE);
         let tls = MakeRustlsConnect::new(tls::client_config(url.ssl_mode, &url.roots)?);
         Ok(Self { config: parsed, tls, setup, recycler: Recycler::new() })
     }

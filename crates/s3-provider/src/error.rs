@@ -130,12 +130,10 @@ pub(crate) fn translate(failure: Failure, operation: Operation, key: Option<&Obj
             outcome_unknown: false,
             source: Some(Box::new(error.without_url())),
         },
-        Failure::Lost(error) if error.is_builder() || error.is_request() && error.is_redirect() => {
-            StorageError::Other {
-                reason: format!("{}: the request could not be built", operation.name),
-                source: Some(Box::new(error.without_url())),
-            }
-        }
+        Failure::Lost(error) if error.is_builder() => StorageError::Other {
+            reason: format!("{}: the request could not be built", operation.name),
+            source: Some(Box::new(error.without_url())),
+        },
         Failure::Lost(error) => StorageError::Unavailable {
             reason: format!("{}: the connection was lost", operation.name),
             outcome_unknown: operation.writes,
@@ -202,7 +200,8 @@ fn translate_refusal(refusal: &Refusal, operation: Operation, key: Option<&Objec
         )
         | (_, 408 | 429) => unavailable(false),
         (Some("NotImplemented"), _) | (None, 501) => StorageError::Unsupported { operation: operation.name },
-        (Some("InternalError"), _) | (_, 500 | 502 | 503 | 504) => unavailable(true),
+        // Proxies have numbers of their own for a server that did not answer them in time.
+        (Some("InternalError"), _) | (_, 500..=599) => unavailable(true),
         (code, 401 | 403) => denied(code.unwrap_or(if refusal.status == 401 { "401" } else { "403" })),
         (_, 300..=399) => other(": check the endpoint and the region; redirects are not followed"),
         (None, 404 | 405) => other(": check the endpoint, which does not answer as S3 does"),

@@ -3,31 +3,57 @@
 use std::time::Duration;
 
 use object_store_models::{AudioId, ImageId, IntentPurpose, MediaId, NewIntent, ObjectIntent, UserId};
-use object_store_repo::{AudioRepo, Connection, Deadlines, ImageRepo, IntentRepo, Owner};
+use object_store_repo::{AudioRepo, Connection, Deadlines, ImageRepo, IntentRepo, Owner, RepoError};
 
 use crate::actor::Actor;
 use crate::authorize;
 use crate::error::{ObjectStoreError, Result};
 use crate::service::ObjectStoreService;
 use crate::sweep::Leftovers;
+use crate::upload::{pause, require_transaction};
+
+/// How often a delete is tried when the database is busy.
+const DELETE_ATTEMPTS: u32 = 3;
 
 impl ObjectStoreService {
     /// Deletes media. When this returns, it is gone for good from every reading; its object is deleted at once if
     /// storage allows, otherwise by a later sweep.
     pub async fn delete(&self, actor: Actor, id: MediaId) -> Result<()> {
-        let intent = self.database.transaction(async |conn| delete_row(conn, actor, id).await).await?;
-        self.purge_soon(&intent, Leftovers::ObjectOnly).await;
-        Ok(())
+        let mut attempt = 1;
+        let failure = loop {
+            match self.database.transaction(async |conn| delete_row(conn, actor, id).await).await {
+                Ok(intent) => {
+                    self.purge_soon(&intent, Leftovers::ObjectOnly).await;
+                    return Ok(());
+                }
+                Err(ObjectStoreError::Database(error)) if error.is_retryable() && attempt < DELETE_ATTEMPTS => {
+                    pause(attempt).await;
+                    attempt += 1;
+                }
+                Err(failure) => break failure,
+            }
+        };
+        // A commit whose answer was lost has deleted the row, if it is gone now; it was there before.
+        if matches!(failure, ObjectStoreError::Database(RepoError::CommitUnknown { .. })) && self.is_gone(id).await {
+            return Ok(());
+        }
+        Err(failure)
+    }
+
+    async fn is_gone(&self, id: MediaId) -> bool {
+        let Ok(mut conn) = self.connection().await else { return false };
+        matches!(self.exists(&mut conn, Actor::System, id).await, Ok(false))
     }
 
     /// Deletes media inside the caller's transaction. The object is deleted by a sweep after the commit; rolled back,
-    /// nothing has happened.
+    /// nothing has happened. After any error, or when the future was dropped, roll back.
     pub async fn delete_in(&self, conn: &mut Connection<'_>, actor: Actor, id: MediaId) -> Result<()> {
         delete_row(conn, actor, id).await.map(drop)
     }
 }
 
 async fn delete_row(conn: &mut Connection<'_>, actor: Actor, id: MediaId) -> Result<ObjectIntent> {
+    require_transaction(conn)?;
     let (s3_key, user_id) = match id {
         MediaId::Image(id) => delete_image_row(conn, actor, id).await?,
         MediaId::Audio(id) => delete_audio_row(conn, actor, id).await?,

@@ -25,10 +25,12 @@ pub enum ObjectStoreError {
     /// It exists, and the actor may not do this with it. To the outside, tell it like [`ObjectStoreError::NotFound`].
     #[error("forbidden")]
     Forbidden,
-    /// The upload took too long, or was given up: its object is or will be removed. Upload again.
+    /// The upload took too long, or was given up: its object is or will be removed. The same call will not succeed any
+    /// more; upload again.
     #[error("the upload has expired")]
     UploadExpired,
-    /// Someone else has done something that excludes this.
+    /// What is already stored excludes this: a unique value is taken, or another module's row refers to what is to be
+    /// deleted.
     #[error("conflicts with what is already stored")]
     Conflict(#[source] RepoError),
     /// The bytes of the upload could not be read from where they come. Nothing was stored.
@@ -43,6 +45,10 @@ pub enum ObjectStoreError {
     /// The database holds a row that this module cannot have written.
     #[error("the database is inconsistent")]
     Inconsistent(#[source] CorruptRow),
+    /// A method that must be called inside a transaction was given a connection without one, and has done nothing. Pass
+    /// a [`Transaction`](object_store_repo::Transaction), or your own connection inside Diesel's `transaction`.
+    #[error("an open transaction is needed")]
+    NoTransaction,
     /// The module is set up wrongly.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -215,6 +221,7 @@ impl ObjectStoreError {
             Self::Storage(error) => storage_code(error),
             Self::Database(error) => database_code(error),
             Self::Inconsistent(_) => "database_inconsistent",
+            Self::NoTransaction => "no_transaction",
             Self::Config(_) => "misconfigured",
             Self::Interrupted(_) => "interrupted",
         }
@@ -225,10 +232,12 @@ impl ObjectStoreError {
         match self {
             Self::Storage(error) => error.retry_class() != RetryClass::Never,
             Self::Database(error) => error.is_retryable(),
-            Self::UploadExpired | Self::Interrupted(_) => true,
+            Self::Interrupted(_) => true,
             Self::Invalid(_)
             | Self::NotFound
             | Self::Forbidden
+            | Self::UploadExpired
+            | Self::NoTransaction
             | Self::Conflict(_)
             | Self::Body(_)
             | Self::Inconsistent(_)
@@ -298,7 +307,10 @@ impl From<StorageError> for ObjectStoreError {
 
 impl From<RepoError> for ObjectStoreError {
     fn from(error: RepoError) -> Self {
-        Self::Database(error)
+        match error {
+            RepoError::Conflict { .. } => Self::Conflict(error),
+            error => Self::Database(error),
+        }
     }
 }
 

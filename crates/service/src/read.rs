@@ -6,7 +6,7 @@ use object_store_repo::{AudioRepo, Connection, ImageRepo, Owner};
 use crate::actor::Actor;
 use crate::authorize;
 use crate::dto::{AudioRead, Cursor, CursorError, FileUploadResult, ImageRead, Page, PageRequest};
-use crate::error::{ObjectStoreError, Result, ValidationError};
+use crate::error::{ConfigError, ObjectStoreError, Result, ValidationError};
 use crate::service::ObjectStoreService;
 
 impl ObjectStoreService {
@@ -39,6 +39,17 @@ impl ObjectStoreService {
             MediaId::Audio(id) => AudioRepo::get(conn, id).await?.map(|row| row.user_id),
         };
         Ok(owner.is_some_and(|owner| authorize::read(actor, owner).is_ok()))
+    }
+
+    /// Checks that the tables are there and up to date, and that storage takes our credentials and has our bucket.
+    pub async fn check(&self) -> Result<()> {
+        let status = self.database.migration_status().await?;
+        if let Some(pending) = status.iter().find(|migration| !migration.applied) {
+            let problem = format!("lacks the migration {}: run the migrations", pending.name);
+            return Err(ConfigError::new("the database", problem).into());
+        }
+        self.storage.bucket_info().await?;
+        Ok(())
     }
 
     /// A page of images, newest first.
@@ -81,10 +92,10 @@ impl ObjectStoreService {
 
     fn page_limit(&self, page: &PageRequest) -> Result<u16> {
         let limit = self.settings.limits.max_page;
-        if (1..=limit).contains(&page.limit) {
-            Ok(page.limit)
-        } else {
-            Err(ValidationError::BadPageSize { limit, actual: page.limit }.into())
+        match page.limit {
+            None => Ok(PageRequest::DEFAULT_LIMIT.min(limit)),
+            Some(wanted) if (1..=limit).contains(&wanted) => Ok(wanted),
+            Some(actual) => Err(ValidationError::BadPageSize { limit, actual }.into()),
         }
     }
 }

@@ -1,6 +1,9 @@
 use std::time::Duration;
 
 use object_store_media::Format;
+use object_store_storage::MAX_PRESIGN_SECONDS;
+
+use crate::error::ConfigError;
 
 /// Everything about the use cases that a host can choose.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,6 +52,50 @@ pub struct Timings {
     /// The life of a signed URL where the caller does not say.
     pub signed_url: Duration,
 }
+
+impl Settings {
+    /// Checks that the settings can be used together.
+    ///
+    /// # Errors
+    /// The first setting that cannot, and what is allowed.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let Limits {
+            formats,
+            max_image_bytes,
+            max_audio_bytes,
+            max_pixels,
+            max_side,
+            max_frames,
+            max_duration,
+            max_page,
+        } = &self.limits;
+        let Timings { upload_fence, late_write, sweep_lease, sweep_retry, sweep_retry_max, signed_url } = &self.timings;
+        let longest_url = Duration::from_secs(MAX_PRESIGN_SECONDS.into());
+        let rules = [
+            ("formats", !formats.is_empty(), "names at least one format"),
+            ("max_image_bytes", *max_image_bytes > 0, "is above 0"),
+            ("max_audio_bytes", *max_audio_bytes > 0, "is above 0"),
+            ("max_pixels", *max_pixels > 0, "is above 0"),
+            ("max_side", *max_side > 0, "is above 0"),
+            ("max_frames", *max_frames > 0, "is above 0"),
+            ("max_duration", !max_duration.is_zero(), "is above 0"),
+            ("max_page", *max_page > 0, "is above 0"),
+            ("upload_fence", *upload_fence >= SHORTEST_FENCE, "is at least 1 second"),
+            ("late_write", late_write.as_secs() < A_YEAR, "is below a year"),
+            ("sweep_lease", !sweep_lease.is_zero(), "is above 0"),
+            ("sweep_retry", *sweep_retry <= *sweep_retry_max, "is at most sweep_retry_max"),
+            ("signed_url", (SHORTEST_URL..=longest_url).contains(signed_url), "is 1 second to 7 days"),
+        ];
+        match rules.iter().find(|(_, holds, _)| !holds) {
+            Some((setting, _, allowed)) => Err(ConfigError::new(*setting, format!("is not usable: it {allowed}"))),
+            None => Ok(()),
+        }
+    }
+}
+
+const SHORTEST_FENCE: Duration = Duration::from_secs(1);
+const SHORTEST_URL: Duration = Duration::from_secs(1);
+const A_YEAR: u64 = 365 * 24 * 60 * 60;
 
 impl Default for Limits {
     fn default() -> Self {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::{StreamExt, TryStreamExt};
 use object_store_models::ObjectIntent;
 use object_store_repo::{CompleteOutcome, IntentRepo};
 use object_store_storage::{ObjectKey, StorageError, StorageResult};
@@ -11,8 +12,12 @@ use crate::dto::SweepReport;
 use crate::error::{Result, chain};
 use crate::service::ObjectStoreService;
 
-/// How many intents a sweep claims at once.
-const BATCH: u16 = 100;
+/// How many intents a sweep claims at once: so few that they are dealt with before their lease ends, even when each
+/// takes as long as storage may keep silent.
+const BATCH: u16 = 16;
+
+/// How many keys are purged at the same time.
+const CONCURRENT_PURGES: usize = 8;
 
 /// How long a use case waits for the delete that it tries for good measure. The sweep does what this missed.
 const PURGE_SOON: Duration = Duration::from_secs(5);
@@ -27,31 +32,26 @@ pub(crate) enum Leftovers {
 }
 
 impl ObjectStoreService {
-    /// Removes what abandoned uploads and deletes have left, until nothing is due. Any number of workers may sweep at
-    /// once.
+    /// Removes what abandoned uploads and deletes have left, until nothing is due or storage fails; what is left then is
+    /// for a later sweep. Any number of workers may sweep at once.
     pub async fn sweep(&self) -> Result<SweepReport> {
         let mut report = SweepReport::default();
         loop {
             let lease = self.settings.timings.sweep_lease;
             let claimed =
                 self.database.transaction(async |conn| IntentRepo::claim_due(conn, BATCH.into(), lease).await).await?;
-            for intent in &claimed {
-                self.sweep_one(intent, &mut report).await?;
+            let was_full = claimed.len() == usize::from(BATCH);
+            let mut purges = futures::stream::iter(claimed)
+                .map(|intent| async move { self.purge(&intent, Leftovers::WithMultipart).await })
+                .buffer_unordered(CONCURRENT_PURGES);
+            while let Some(purged) = purges.try_next().await? {
+                report.count(purged);
             }
-            if claimed.len() < usize::from(BATCH) {
+            // Storage that fails is not asked again and again; a key that fails is due again before long.
+            if !was_full || report.failed > 0 {
                 return Ok(report);
             }
         }
-    }
-
-    async fn sweep_one(&self, intent: &ObjectIntent, report: &mut SweepReport) -> Result<()> {
-        report.claimed += 1;
-        match self.purge(intent, Leftovers::WithMultipart).await? {
-            Purged::Gone => report.purged += 1,
-            Purged::Later => report.waiting += 1,
-            Purged::Failed => report.failed += 1,
-        }
-        Ok(())
     }
 
     /// Tries a purge whose intent is committed, for a short while. Whatever happens, the sweep finishes it.
@@ -80,9 +80,9 @@ impl ObjectStoreService {
         let outcome = self.database.statements(async |conn| IntentRepo::complete(conn, key, generation).await).await?;
         debug!(object.key = key, ?outcome, "object purged");
         Ok(match outcome {
-            // Taken over: another worker purges the same key, which is as well.
-            CompleteOutcome::Cleared | CompleteOutcome::Superseded => Purged::Gone,
+            CompleteOutcome::Cleared => Purged::Gone,
             CompleteOutcome::Waiting => Purged::Later,
+            CompleteOutcome::Superseded => Purged::Superseded,
         })
     }
 
@@ -119,8 +119,23 @@ impl ObjectStoreService {
     }
 }
 
+#[derive(Debug, Clone, Copy)]
 enum Purged {
     Gone,
     Later,
+    /// Another worker has taken over, and purges the same key.
+    Superseded,
     Failed,
+}
+
+impl SweepReport {
+    fn count(&mut self, purged: Purged) {
+        self.claimed += 1;
+        match purged {
+            Purged::Gone => self.purged += 1,
+            Purged::Later => self.waiting += 1,
+            Purged::Superseded => self.superseded += 1,
+            Purged::Failed => self.failed += 1,
+        }
+    }
 }

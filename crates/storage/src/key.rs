@@ -112,7 +112,8 @@ mod tests {
 
     #[test]
     fn a_key_lies_in_its_directory() {
-        let (object, staging) = (ObjectKey::for_object("image", "0193", "f00d"), ObjectKey::for_staging("0193", "f00d"));
+        let (object, staging) =
+            (ObjectKey::for_object("image", "0193", "f00d"), ObjectKey::for_staging("0193", "f00d"));
         assert!(object.unwrap().as_str().starts_with(&ObjectKey::object_directory("image", "0193")));
         assert!(staging.unwrap().as_str().starts_with(&ObjectKey::staging_directory("0193")));
     }

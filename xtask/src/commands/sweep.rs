@@ -17,7 +17,7 @@ Examples:
   cargo xtask sweep
   cargo xtask sweep --json")]
 pub(crate) struct Args {
-    /// Print one JSON document: `claimed`, `purged`, `waiting`, `failed`.
+    /// Print one JSON document: `claimed`, `purged`, `waiting`, `superseded`, `failed`.
     #[arg(long)]
     json: bool,
 }

@@ -39,19 +39,22 @@ async fn a_picture_is_shown_with_its_title() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_whose_row_fails_leaves_no_image() {
     let (gallery, store) = gallery().await;
-    let ann = user(1);
-    let staged =
-        store.stage_image(Actor::User(ann), ImageCreate::new("a.png"), samples::png(4, 4).into()).await.unwrap();
-
-    let tx = {
-        let mut tx = store.begin().await.unwrap();
-        store.commit_image(&mut tx, &staged).await.unwrap();
-        tx
-    };
-    drop(tx);
-
+    let (ann, untitled) = (user(1), "");
+    let failed = gallery.add(ann, untitled, ImageCreate::new("a.png"), samples::png(4, 4).into()).await.unwrap_err();
+    assert!(matches!(failed, GalleryError::Query(_)), "{failed:?}");
     assert!(gallery.show(ann, &PageRequest::default()).await.unwrap().items.is_empty());
-    store.discard(staged.into()).await;
+    // Not even for a sweep is there anything left.
+    assert_eq!(store.sweep().await.unwrap().claimed, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_a_gallery_shows_cannot_be_deleted_behind_its_back() {
+    let (gallery, store) = gallery().await;
+    let ann = user(1);
+    let added = gallery.add(ann, "Dawn", ImageCreate::new("a.png"), samples::png(4, 4).into()).await.unwrap();
+    let refused = store.delete(Actor::User(ann), added.image.id.into()).await.unwrap_err();
+    assert_eq!((refused.code(), refused.is_retryable()), ("conflict", false));
+    assert_eq!(gallery.show(ann, &PageRequest::default()).await.unwrap().items.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

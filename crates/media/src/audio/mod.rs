@@ -42,6 +42,9 @@ pub(crate) fn facts<S: Read + Seek>(source: &mut Source<S>, format: Format) -> R
         _ => Err(Fault::Corrupt("it is not sound")),
     }?;
     check_stream(facts.sample_rate, facts.channels)?;
+    if facts.bit_depth == Some(0) {
+        return Err(Fault::Corrupt("its samples have no bits"));
+    }
     Ok(facts)
 }
 

@@ -27,13 +27,26 @@ const S3_SETTINGS: [&str; 9] = [
     "OBJECT_STORE_S3_PATH_STYLE",
 ];
 
+/// What the names of our variables, and of those that we fall back on, start with.
+const KNOWN_PREFIXES: [&str; 3] = ["OBJECT_STORE_", "DATABASE_URL", "AWS_"];
+
 impl Config {
     /// Reads the variables of this process. The README has the table of them.
     ///
     /// # Errors
     /// A setting that is missing or wrong, by its name.
     pub fn from_env() -> Result<Self, ConfigError> {
-        Self::from_vars(|name| std::env::var(name).ok())
+        let vars: Vec<_> = std::env::vars_os().collect();
+        for (name, value) in &vars {
+            let name = name.to_string_lossy();
+            if value.to_str().is_none() && KNOWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+                return Err(ConfigError::new(name, "must be UTF-8"));
+            }
+        }
+        Self::from_vars(|wanted| {
+            let found = vars.iter().find(|(name, _)| name == wanted);
+            found.and_then(|(_, value)| value.to_str()).map(str::to_owned)
+        })
     }
 
     /// Reads variables from wherever `get` finds them. An empty variable is as good as none.

@@ -40,7 +40,7 @@ async fn a_file_goes_through_its_whole_life(world: World) {
         let mine = Owner::User(image.user_id.unwrap());
         store.list_images(&mut conn, ann(), mine, &PageRequest::default()).await.unwrap()
     };
-    assert_eq!(page.items, [image.clone()]);
+    assert_eq!(page.items, std::slice::from_ref(&image));
 
     store.delete(ann(), image.id.into()).await.unwrap();
     assert_eq!(reqwest::get(&signed.url).await.unwrap().status(), 404);

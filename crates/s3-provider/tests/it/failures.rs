@@ -10,7 +10,7 @@ use crate::scripted_server::{Reply, ScriptedServer};
 
 const SECRET: &str = "the-secret-key-of-a-test";
 
-async fn provider(endpoint: &str) -> S3Provider {
+pub(crate) async fn provider(endpoint: &str) -> S3Provider {
     let credentials = S3Credentials::Static {
         access_key_id: "the-id-of-a-test".to_owned(),
         secret_access_key: SECRET.to_owned(),
@@ -24,11 +24,11 @@ async fn provider(endpoint: &str) -> S3Provider {
     S3Provider::connect(config).await.unwrap()
 }
 
-fn key() -> ObjectKey {
+pub(crate) fn key() -> ObjectKey {
     ObjectKey::parse("image/a/b").unwrap()
 }
 
-fn text(error: &StorageError) -> String {
+pub(crate) fn text(error: &StorageError) -> String {
     let mut text = format!("{error} {error:?}");
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
@@ -135,10 +135,23 @@ async fn a_range_that_the_server_ignores_is_cut_here() {
 async fn a_redirect_is_not_followed() {
     let other = ScriptedServer::start(vec![Reply::new("200 OK", &[("etag", "\"e\"")], "")]).await;
     let elsewhere = format!("{}/bucket/image/a/b", other.endpoint);
-    let redirect = Reply::new("307 Temporary Redirect", &[("location", &elsewhere)], "");
-    let server = ScriptedServer::start(vec![redirect]).await;
-    let error = put(&server).await.unwrap_err();
-    assert_eq!(error.retry_class(), RetryClass::Never, "{}", text(&error));
+    for status in ["301 Moved Permanently", "307 Temporary Redirect"] {
+        let redirect = Reply::new(status, &[("location", &elsewhere)], "");
+        let server = ScriptedServer::start(vec![redirect]).await;
+        let provider = provider(&server.endpoint).await;
+        let errors = [
+            put(&server).await.unwrap_err(),
+            provider.get(&key(), None).await.unwrap_err(),
+            provider.head(&key()).await.unwrap_err(),
+            provider.delete(&key()).await.unwrap_err(),
+            provider.list_page("", None, 10).await.unwrap_err(),
+            provider.ensure_bucket().await.unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.retry_class(), RetryClass::Never, "{}", text(&error));
+            assert!(text(&error).contains("127.0.0.1"), "where to is told: {}", text(&error));
+        }
+    }
     assert!(other.heads().is_empty(), "credentials must not go to another host");
 }
 

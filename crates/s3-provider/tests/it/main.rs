@@ -6,3 +6,5 @@ mod contract;
 mod failures;
 mod http_client;
 mod scripted_server;
+mod signing;
+mod transfers;

@@ -1,4 +1,6 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -39,19 +41,35 @@ pub(crate) struct ScriptedServer {
 
 impl ScriptedServer {
     pub(crate) async fn start(script: Vec<Reply>) -> Self {
+        let number = AtomicUsize::new(0);
+        Self::answering(move |_| {
+            let number = number.fetch_add(1, Ordering::SeqCst);
+            script[number.min(script.len() - 1)].clone()
+        })
+        .await
+    }
+
+    /// A server that looks at the head of each request, in lower case, before it answers.
+    pub(crate) async fn answering(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let heads = Arc::new(Mutex::new(Vec::new()));
-        let noted = heads.clone();
+        let (noted, answer) = (heads.clone(), Arc::new(answer));
         tokio::spawn(async move {
-            let mut number = 0;
             while let Ok((connection, _)) = listener.accept().await {
-                let reply = script[number.min(script.len() - 1)].clone();
-                number += 1;
-                tokio::spawn(serve(connection, reply, noted.clone()));
+                tokio::spawn(serve(connection, answer.clone(), noted.clone()));
             }
         });
         Self { endpoint, heads }
+    }
+
+    /// Waits until a request of this kind has come.
+    pub(crate) async fn until_asked(&self, start: &str) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !self.heads().iter().any(|head| head.starts_with(start)) {
+            assert!(Instant::now() < deadline, "no {start} in {:#?}", self.heads());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// The heads of the requests so far.
@@ -60,8 +78,9 @@ impl ScriptedServer {
     }
 }
 
-async fn serve(mut connection: TcpStream, reply: Reply, heads: Arc<Mutex<Vec<String>>>) {
+async fn serve<A: Fn(&str) -> Reply>(mut connection: TcpStream, answer: Arc<A>, heads: Arc<Mutex<Vec<String>>>) {
     let Some((head, missing)) = head_of(&mut connection).await else { return };
+    let reply = answer(&head);
     heads.lock().unwrap().push(head);
     if let Reply::Reset = reply {
         connection.set_zero_linger().unwrap();

@@ -6,17 +6,21 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
 /// Which part of a listing is wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PageRequest {
-    /// How many items at most: 1 up to the configured limit, 200 by default.
-    pub limit: u16,
+    /// How many items at most: 1 up to the configured limit, 200 by default. `None` is 50, or the limit if that is less.
+    pub limit: Option<u16>,
     /// Where to go on: an earlier page's [`Page::next`]. `None` starts with the newest.
     pub after: Option<Cursor>,
 }
 
-impl Default for PageRequest {
-    fn default() -> Self {
-        Self { limit: 50, after: None }
+impl PageRequest {
+    /// How many items a page has where the caller does not say.
+    pub const DEFAULT_LIMIT: u16 = 50;
+
+    /// The first page, of at most so many items.
+    pub fn first(limit: u16) -> Self {
+        Self { limit: Some(limit), after: None }
     }
 }
 

@@ -16,7 +16,8 @@ impl ObjectStoreService {
     pub async fn discard(&self, staged: impl Into<StagedFile> + Send) {
         let staged = staged.into();
         let object = staged.object();
-        self.abandon(&Intent { key: object.key.clone(), generation: object.generation }, LateWrite::Impossible).await;
+        let intent = Intent { key: object.key.clone(), generation: object.generation };
+        self.abandon(&intent, Leftovers::ObjectOnly, LateWrite::Impossible).await;
     }
 
     /// Turns the intent of a failed upload into a purge, and tries that at once. Failures are left to the sweep: the
@@ -24,7 +25,7 @@ impl ObjectStoreService {
     ///
     /// Safe after any failure, a commit of unknown outcome included: a committed upload has no intent any more, and
     /// without one nothing is deleted.
-    pub(crate) async fn abandon(&self, intent: &Intent, late_write: LateWrite) {
+    pub(crate) async fn abandon(&self, intent: &Intent, leftovers: Leftovers, late_write: LateWrite) {
         let clears_in = match late_write {
             LateWrite::Impossible => Duration::ZERO,
             LateWrite::Possible => self.settings.timings.late_write,
@@ -35,7 +36,7 @@ impl ObjectStoreService {
         let purge =
             self.database.statements(async |conn| IntentRepo::to_purge(conn, key, generation, deadlines).await).await;
         match purge {
-            Ok(Some(purge)) => self.purge_soon(&purge, Leftovers::WithMultipart).await,
+            Ok(Some(purge)) => self.purge_soon(&purge, leftovers).await,
             Ok(None) => {}
             Err(error) => warn!(object.key = key, error = %chain(&error), "abandoned upload left to the sweep"),
         }

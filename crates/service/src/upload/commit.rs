@@ -1,15 +1,16 @@
 //! Committing: the row that makes a staged file real.
 
 use object_store_models::{AudioModel, ImageModel, NewAudio, NewImage};
-use object_store_repo::{AudioRepo, Connection, ImageRepo, IntentRepo};
+use object_store_repo::{AudioRepo, Connection, ImageRepo, IntentRepo, RepoError};
 
 use crate::actor::Actor;
 use crate::dto::{AudioCreate, AudioRead, FileCreate, FileUploadResult, ImageCreate, ImageRead, UploadBody};
 use crate::error::{ObjectStoreError, Result};
 use crate::service::ObjectStoreService;
+use crate::sweep::Leftovers;
 use crate::upload::abandon::LateWrite;
 use crate::upload::staged::{StagedAudio, StagedFile, StagedImage, StagedObject};
-use crate::upload::write::{Intent, may_be_repeated};
+use crate::upload::write::{Intent, may_be_repeated, pause};
 
 /// How often a commit is tried when it is not known whether it took effect, or when the database was busy.
 const COMMIT_ATTEMPTS: u32 = 3;
@@ -45,7 +46,8 @@ impl ObjectStoreService {
     /// it never did, and a sweep removes its object.
     ///
     /// # Errors
-    /// [`ObjectStoreError::UploadExpired`] when a sweep has taken it for abandoned.
+    /// [`ObjectStoreError::UploadExpired`] when a sweep has taken it for abandoned, [`ObjectStoreError::NoTransaction`].
+    /// After any error, or when the future was dropped, the transaction must be rolled back.
     pub async fn commit_image(&self, conn: &mut Connection<'_>, staged: &StagedImage) -> Result<ImageRead> {
         consume_intent(conn, &staged.object).await?;
         Ok(insert_image(conn, staged).await?.try_into()?)
@@ -55,7 +57,7 @@ impl ObjectStoreService {
     /// it never did, and a sweep removes its object.
     ///
     /// # Errors
-    /// [`ObjectStoreError::UploadExpired`] when a sweep has taken it for abandoned.
+    /// As [`ObjectStoreService::commit_image`].
     pub async fn commit_audio(&self, conn: &mut Connection<'_>, staged: &StagedAudio) -> Result<AudioRead> {
         consume_intent(conn, &staged.object).await?;
         Ok(insert_audio(conn, staged).await?.try_into()?)
@@ -76,13 +78,20 @@ impl ObjectStoreService {
             Err(error) => {
                 let object = staged.object();
                 let intent = Intent { key: object.key.clone(), generation: object.generation };
-                self.abandon(&intent, LateWrite::Impossible).await;
-                Err(error)
+                self.abandon(&intent, Leftovers::ObjectOnly, LateWrite::Impossible).await;
+                // If a commit of unknown outcome did take effect, there was no intent to abandon.
+                match error {
+                    ObjectStoreError::Database(RepoError::CommitUnknown { .. }) => {
+                        self.find_committed(&staged).await.ok_or(error)
+                    }
+                    error => Err(error),
+                }
             }
         }
     }
 
     async fn commit_or_find(&self, staged: &StagedFile) -> Result<FileUploadResult> {
+        let mut unknown = None;
         let mut attempt = 1;
         loop {
             let failure = match self.database.transaction(async |conn| self.commit_file(conn, staged).await).await {
@@ -90,27 +99,43 @@ impl ObjectStoreService {
                 Err(failure) => failure,
             };
             // A commit whose answer was lost has stored the row: the row itself is the answer.
-            if attempt > 1 || matches!(failure, ObjectStoreError::Database(_)) {
-                let mut conn = self.connection().await?;
-                match self.get_file(&mut conn, Actor::System, staged.id()).await {
-                    Ok(stored) => return Ok(stored),
-                    Err(ObjectStoreError::NotFound) => {}
-                    Err(error) => return Err(error),
-                }
+            if (attempt > 1 || matches!(failure, ObjectStoreError::Database(_)))
+                && let Some(stored) = self.find_committed(staged).await
+            {
+                return Ok(stored);
             }
-            match &failure {
-                ObjectStoreError::Database(error) if may_be_repeated(error) && attempt < COMMIT_ATTEMPTS => {
-                    attempt += 1;
-                }
-                _ => return Err(failure),
+            let may_be_repeated = matches!(&failure, ObjectStoreError::Database(error) if may_be_repeated(error));
+            if matches!(failure, ObjectStoreError::Database(RepoError::CommitUnknown { .. })) {
+                unknown.get_or_insert(failure);
+            } else if !may_be_repeated || attempt == COMMIT_ATTEMPTS {
+                // What failed after an unknown commit says nothing about that one.
+                return Err(unknown.unwrap_or(failure));
             }
+            if let Some(failure) = unknown.take_if(|_| attempt == COMMIT_ATTEMPTS) {
+                return Err(failure);
+            }
+            pause(attempt).await;
+            attempt += 1;
         }
     }
+
+    /// The row of a staged file, if it is known to be there.
+    async fn find_committed(&self, staged: &StagedFile) -> Option<FileUploadResult> {
+        let mut conn = self.connection().await.ok()?;
+        self.get_file(&mut conn, Actor::System, staged.id()).await.ok()
+    }
+}
+
+/// A write that takes several statements, and so must be in a transaction: one alone would leave an object that nothing
+/// names.
+pub(crate) fn require_transaction(conn: &mut Connection<'_>) -> Result<()> {
+    if conn.is_in_transaction() { Ok(()) } else { Err(ObjectStoreError::NoTransaction) }
 }
 
 /// Takes the intent's place. First of all, so that a caller who goes on after [`ObjectStoreError::UploadExpired`] has
 /// no row.
 async fn consume_intent(conn: &mut Connection<'_>, object: &StagedObject) -> Result<()> {
+    require_transaction(conn)?;
     if IntentRepo::consume_upload(conn, object.key.as_str(), object.generation).await? {
         Ok(())
     } else {
@@ -135,7 +160,7 @@ async fn insert_image(conn: &mut Connection<'_>, staged: &StagedImage) -> Result
         orientation: facts.orientation.into(),
         frame_count: stored_i32(facts.frame_count),
     };
-    ImageRepo::create(conn, &row).await.map_err(conflict)
+    Ok(ImageRepo::create(conn, &row).await?)
 }
 
 async fn insert_audio(conn: &mut Connection<'_>, staged: &StagedAudio) -> Result<AudioModel> {
@@ -159,19 +184,13 @@ async fn insert_audio(conn: &mut Connection<'_>, staged: &StagedAudio) -> Result
         title: facts.title.as_deref(),
         artist: facts.artist.as_deref(),
     };
-    AudioRepo::create(conn, &row).await.map_err(conflict)
+    Ok(AudioRepo::create(conn, &row).await?)
 }
 
-fn conflict(error: object_store_repo::RepoError) -> ObjectStoreError {
-    match error {
-        object_store_repo::RepoError::Conflict { .. } => ObjectStoreError::Conflict(error),
-        other => ObjectStoreError::Database(other),
-    }
-}
-
+/// Cannot happen: what was committed is what was staged.
 fn misfiled(id: impl std::fmt::Display) -> ObjectStoreError {
     tracing::error!(object.id = %id, "a row came back as the other kind of media");
-    ObjectStoreError::Interrupted("a row came back as the other kind of media")
+    ObjectStoreError::NotFound
 }
 
 // Facts are limited far below what a column holds; a fact that is not becomes the greatest that a column can tell.

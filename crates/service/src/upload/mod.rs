@@ -10,4 +10,6 @@ mod staged;
 mod tally;
 mod write;
 
+pub(crate) use commit::require_transaction;
 pub use staged::{StagedAudio, StagedFile, StagedImage};
+pub(crate) use write::pause;

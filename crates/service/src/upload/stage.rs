@@ -5,7 +5,7 @@ use futures::StreamExt;
 use md5::Md5;
 use object_store_media::{Facts, Format, Kind, Policy};
 use object_store_models::{AudioId, ImageId, MediaId, Sha256, UserId};
-use object_store_storage::{Body, ByteStream, PutOptions};
+use object_store_storage::{Body, ByteStream, PutOptions, PutOutcome, RetryClass};
 use sha2::Digest;
 use tokio::runtime::Handle;
 
@@ -15,15 +15,16 @@ use crate::dto::{AudioCreate, Declared, FileCreate, ImageCreate, UploadBody};
 use crate::error::{ObjectStoreError, Result, ValidationError};
 use crate::filename::Filename;
 use crate::service::ObjectStoreService;
+use crate::sweep::Leftovers;
 use crate::upload::abandon::LateWrite;
 use crate::upload::facts;
 use crate::upload::intake::{Intake, check_size, take_in};
 use crate::upload::ranged::RangedObject;
 use crate::upload::staged::{StagedAudio, StagedFile, StagedImage, StagedObject};
 use crate::upload::tally::tallied;
-use crate::upload::write::Intent;
+use crate::upload::write::{Intent, pause};
 
-/// How often a body in memory is written to a fresh key when storage fails in a way that may pass.
+/// How often a body in memory is written, each time to a fresh key, when storage's answers are lost.
 const PUT_ATTEMPTS: u32 = 3;
 
 impl ObjectStoreService {
@@ -108,13 +109,17 @@ impl ObjectStoreService {
         user_id: Option<UserId>,
         bytes: &Bytes,
         options: &PutOptions,
-    ) -> Result<(Intent, object_store_storage::PutOutcome)> {
+    ) -> Result<(Intent, PutOutcome)> {
         let mut attempt = 1;
         loop {
             let intent = self.declare(id, user_id).await?;
             match self.put(&intent, Body::Bytes(bytes.clone()), options).await {
                 Ok(outcome) => return Ok((intent, outcome)),
-                Err(error @ ObjectStoreError::Storage(_)) if error.is_retryable() && attempt < PUT_ATTEMPTS => {
+                // What had no effect was tried again where it failed, under the same key.
+                Err(ObjectStoreError::Storage(error))
+                    if error.retry_class() == RetryClass::OutcomeUnknown && attempt < PUT_ATTEMPTS =>
+                {
+                    pause(attempt).await;
                     attempt += 1;
                 }
                 Err(error) => return Err(error),
@@ -151,13 +156,15 @@ impl ObjectStoreService {
         let examined = self.within_fence(&intent, blocking(move || facts::of_source(source, &policy))).await;
         // From here on the caller has the whole fence to commit.
         let examined = match examined {
-            Ok(examined) => self.renew(&intent).await.map(|()| examined),
+            Ok((whole, facts)) if whole == format => self.renew(&intent).await.map(|()| (whole, facts)),
+            // Stored under another type than it has, and perhaps beyond the limit of that.
+            Ok((whole, _)) => Err(changed_its_type(format, whole)),
             Err(error) => Err(error),
         };
         let (format, facts) = match examined {
             Ok(examined) => examined,
             Err(error) => {
-                self.abandon(&intent, LateWrite::Impossible).await;
+                self.abandon(&intent, Leftovers::ObjectOnly, LateWrite::Impossible).await;
                 return Err(error);
             }
         };
@@ -207,6 +214,11 @@ fn new_id(kind: Kind) -> MediaId {
         Kind::Image => ImageId::new().into(),
         Kind::Audio => AudioId::new().into(),
     }
+}
+
+fn changed_its_type(head: Format, whole: Format) -> ObjectStoreError {
+    let reason = format!("it begins like one, and turns out to be {}", whole.name());
+    ValidationError::Corrupt { format: head.name(), reason }.into()
 }
 
 /// The body's own failure is not storage's.

@@ -1,14 +1,16 @@
 //! Writing bytes to storage: an intent is committed first, and renewed while the bytes flow.
 
 use std::pin::pin;
-use std::time::Instant;
+use std::time::Duration;
 
 use object_store_models::{IntentPurpose, MediaId, NewIntent, UserId};
 use object_store_repo::{Deadlines, IntentRepo, RepoError};
 use object_store_storage::{Body, ObjectKey, PutOptions, PutOutcome};
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::{ObjectStoreError, Result};
 use crate::service::ObjectStoreService;
+use crate::sweep::Leftovers;
 use crate::upload::abandon::{LateWrite, fresh_key};
 
 /// A committed intent to write one key.
@@ -31,6 +33,7 @@ impl ObjectStoreService {
                 Ok(generation) => return Ok(Intent { key, generation }),
                 // The same intent again: if the first attempt took effect, this one finds it.
                 Err(ObjectStoreError::Database(error)) if may_be_repeated(&error) && attempt < INTENT_ATTEMPTS => {
+                    pause(attempt).await;
                     attempt += 1;
                 }
                 Err(error) => return Err(error),
@@ -64,15 +67,19 @@ impl ObjectStoreService {
     /// Puts a body under its intent, and keeps the intent from being swept meanwhile. After an error the intent is a
     /// purge.
     pub(crate) async fn put(&self, intent: &Intent, body: Body, options: &PutOptions) -> Result<PutOutcome> {
+        // A part that is under way when its upload is aborted may be stored after that (AWS API reference,
+        // "AbortMultipartUpload").
+        let in_parts = body.length().is_none();
         match self.within_fence(intent, self.storage.put(&intent.key, body, options)).await {
             Ok(outcome) => Ok(outcome),
             Err(error) => {
                 let late_write = match &error {
-                    ObjectStoreError::Storage(error) => LateWrite::after(error),
-                    // The request was dropped under way.
+                    ObjectStoreError::Storage(error) if !in_parts => LateWrite::after(error),
+                    // The request may have been dropped under way.
                     _ => LateWrite::Possible,
                 };
-                self.abandon(intent, late_write).await;
+                let leftovers = if in_parts { Leftovers::WithMultipart } else { Leftovers::ObjectOnly };
+                self.abandon(intent, leftovers, late_write).await;
                 Err(error)
             }
         }
@@ -101,13 +108,14 @@ impl ObjectStoreService {
             }
             // The work goes on while the intent is renewed, so that a slow database does not stall the bytes.
             let renewed_at = Instant::now();
-            let renewal = self.renew(intent);
+            let renewal = timeout_at(fenced_until, self.renew(intent));
             tokio::select! {
                 outcome = &mut work => return Ok(outcome?),
                 renewed = renewal => match renewed {
-                    Ok(()) => fenced_until = renewed_at + fence,
-                    Err(ObjectStoreError::Database(_)) if Instant::now() < fenced_until => {}
-                    Err(error) => return Err(error),
+                    Ok(Ok(())) => fenced_until = renewed_at + fence,
+                    Ok(Err(ObjectStoreError::Database(_))) if Instant::now() < fenced_until => {}
+                    Ok(Err(error)) => return Err(error),
+                    Err(_) => return Err(ObjectStoreError::UploadExpired),
                 },
             }
         }
@@ -136,4 +144,13 @@ impl ObjectStoreService {
 /// An insert that does nothing where its row is there already may be repeated even when it may have taken effect.
 pub(crate) fn may_be_repeated(error: &RepoError) -> bool {
     error.is_retryable() || matches!(error, RepoError::CommitUnknown { .. })
+}
+
+/// Waits before something is tried again: longer each time, and not all callers at once.
+pub(crate) async fn pause(attempt: u32) {
+    const FIRST_MILLIS: u64 = 50;
+    let longest = FIRST_MILLIS << attempt.min(6);
+    // The last bytes of a random UUID, for want of anything better at hand.
+    let random = u64::from(uuid::Uuid::new_v4().as_fields().0);
+    tokio::time::sleep(Duration::from_millis(longest / 2 + random % (longest / 2))).await;
 }

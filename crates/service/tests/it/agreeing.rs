@@ -71,7 +71,7 @@ async fn answers(service: &ObjectStoreService) -> Vec<Value> {
         log.push(answer(service.get_audio(&mut conn, actor, audios[0].id).await));
         log.push(answer(service.get_audio(&mut conn, actor, AudioId::from(images[0].id.uuid())).await));
         for owner in [Owner::User(user(1)), Owner::Nobody, Owner::Anyone] {
-            let page = PageRequest { limit: 3, after: None };
+            let page = PageRequest::first(3);
             log.push(answer(service.list_images(&mut conn, actor, owner, &page).await));
             log.push(answer(service.list_audios(&mut conn, actor, owner, &page).await));
         }

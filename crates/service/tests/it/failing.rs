@@ -31,8 +31,11 @@ fn land_late_writes(world: &World) {
 }
 
 async fn a_passing_failure_of_storage_is_survived(world: World) {
-    world.storage.fail(Operation::Put, When::Nth(1), Fault::Unavailable);
+    world.storage.fail(Operation::Put, When::Nth(1), Fault::ReplyLost);
     upload(&world).await.unwrap();
+    // The first attempt's object is gone, and its key will be deleted once more.
+    assert_eq!(world.count().await, Count { images: 1, objects: 1, intents: 1, ..Count::default() });
+    world.assert_consistent_after_sweep().await;
     assert_eq!(world.count().await, Count { images: 1, objects: 1, ..Count::default() });
 }
 
@@ -99,18 +102,71 @@ async fn a_failed_delete_is_finished_by_the_sweep(world: World) {
     }
 }
 
+const HALF_A_DAY_MS: u32 = 45_000_000;
+
+/// More than 8 MiB, with its duration on the last page.
+fn long_ogg() -> Vec<u8> {
+    let ogg = samples::ogg_opus(HALF_A_DAY_MS, "", "");
+    assert!(ogg.len() > 8 << 20);
+    ogg
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn facts_are_read_back_from_storage() {
+    let world = World::sqlite().await;
+    let ogg = long_ogg();
+    let audio = world.service.upload_audio(ann(), AudioCreate::new("a.ogg"), dripping(&ogg)).await.unwrap();
+    assert_eq!(audio.duration_ms, Some(HALF_A_DAY_MS.into()));
+    assert!(world.storage.count(Operation::Get) > 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn facts_that_cannot_be_read_back_are_not_a_broken_file() {
     let world = World::sqlite().await;
-    let wav = samples::wav(48_000, 2, 16, 55_000);
     world.storage.fail(Operation::Get, When::Always, Fault::Unavailable);
-    let failed = world.service.upload_audio(ann(), AudioCreate::new("a.wav"), dripping(&wav)).await;
-    // Nothing beyond the head may be needed; then there is nothing to fail.
-    if let Err(failed) = failed {
-        assert_eq!(failed.code(), "storage_unavailable");
-    }
+    let upload = world.service.upload_audio(ann(), AudioCreate::new("a.ogg"), dripping(&long_ogg())).await;
+    assert_eq!(upload.unwrap_err().code(), "storage_unavailable");
     world.storage.heal();
     world.assert_consistent_after_sweep().await;
+    world.assert_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_is_swept_under_way_is_expired() {
+    let world = World::sqlite().await;
+    let service = world.service_with(|settings| settings.timings.upload_fence = Duration::from_secs(1));
+    let wav = samples::wav(48_000, 2, 16, 55_000);
+    let slow = futures::StreamExt::then(crate::support::pieces(&wav), |piece| async {
+        tokio::time::sleep(Duration::from_millis(25)).await;
+        piece
+    });
+    let body = object_store_service::UploadBody::from_stream(futures::StreamExt::boxed(slow), None);
+    let upload = tokio::spawn(async move { service.upload_audio(ann(), AudioCreate::new("a.wav"), body).await });
+    while world.count().await.intents == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    world.let_deadlines_pass().await;
+    assert_eq!(world.service.sweep().await.unwrap().claimed, 1);
+
+    assert_eq!(upload.await.unwrap().unwrap_err().code(), "upload_expired");
+    world.assert_consistent_after_sweep().await;
+    world.assert_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_ends_when_storage_fails() {
+    let world = World::sqlite().await;
+    for _ in 0..40 {
+        let staged = world.service.stage_image(ann(), ImageCreate::new("a.png"), samples::png(2, 2).into()).await;
+        drop(staged.unwrap());
+    }
+    world.let_deadlines_pass().await;
+    world.storage.fail(Operation::Delete, When::Always, Fault::Unavailable);
+    let report = world.service.sweep().await.unwrap();
+    assert!(report.failed > 0 && report.claimed < 40, "{report:?}");
+    world.storage.heal();
+    world.assert_consistent_after_sweep().await;
+    world.assert_empty().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

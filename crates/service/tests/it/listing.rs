@@ -22,7 +22,7 @@ async fn upload(world: &World, actor: Actor, name: &str) -> ImageId {
 
 async fn page(world: &World, actor: Actor, owner: Owner, limit: u16, after: Option<Cursor>) -> Page<ImageRead> {
     let mut conn = world.service.connection().await.unwrap();
-    world.service.list_images(&mut conn, actor, owner, &PageRequest { limit, after }).await.unwrap()
+    world.service.list_images(&mut conn, actor, owner, &PageRequest { limit: Some(limit), after }).await.unwrap()
 }
 
 async fn walk(world: &World, owner: Owner, limit: u16) -> Vec<ImageId> {
@@ -108,12 +108,24 @@ async fn a_page_has_its_limits(world: World) {
     let mut conn = world.service.connection().await.unwrap();
     let mine = Owner::User(UserId::from(uuid::Uuid::from_u128(1)));
     for (limit, code) in [(0, Some("bad_page_size")), (1, None), (200, None), (201, Some("bad_page_size"))] {
-        let page = PageRequest { limit, after: None };
+        let page = PageRequest::first(limit);
         let images = world.service.list_images(&mut conn, ann(), mine, &page).await;
         assert_eq!(images.as_ref().err().map(ObjectStoreError::code), code, "{limit}");
         let audios = world.service.list_audios(&mut conn, ann(), mine, &page).await;
         assert_eq!(audios.as_ref().err().map(ObjectStoreError::code), code, "{limit}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_default_page_is_never_too_long() {
+    let world = World::sqlite().await;
+    for _ in 0..3 {
+        upload(&world, ann(), "a.png").await;
+    }
+    let service = world.service_with(|settings| settings.limits.max_page = 2);
+    let mut conn = service.connection().await.unwrap();
+    let page = service.list_images(&mut conn, ann(), Owner::User(user(1)), &PageRequest::default()).await.unwrap();
+    assert_eq!(page.items.len(), 2);
 }
 
 async fn a_cursor_belongs_to_its_listing(world: World) {
@@ -123,11 +135,11 @@ async fn a_cursor_belongs_to_its_listing(world: World) {
     }
     let mut conn = world.service.connection().await.unwrap();
     let mine = Owner::User(user(1));
-    let first = PageRequest { limit: 1, after: None };
+    let first = PageRequest::first(1);
     let page = world.service.list_audios(&mut conn, ann(), mine, &first).await.unwrap();
     let after = page.next.map(|cursor| cursor.to_string().parse().unwrap());
 
-    let second = PageRequest { limit: 1, after };
+    let second = PageRequest { limit: Some(1), after };
     assert_eq!(world.service.list_audios(&mut conn, ann(), mine, &second).await.unwrap().items.len(), 1);
     let refused = world.service.list_images(&mut conn, ann(), mine, &second).await.unwrap_err();
     assert_eq!(refused.code(), "bad_cursor");

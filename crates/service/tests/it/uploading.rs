@@ -17,6 +17,7 @@ on_both_databases! {
     a_caller_commits_its_own_row_and_the_file_as_one
     a_caller_who_rolls_back_leaves_nothing
     a_staged_file_that_was_swept_is_expired
+    only_an_open_transaction_commits_and_deletes
     a_staged_file_is_committed_once
     a_discarded_file_leaves_nothing
     discarding_a_committed_file_changes_nothing
@@ -140,6 +141,20 @@ async fn a_staged_file_that_was_swept_is_expired(world: World) {
     // Even a caller who goes on has no row without an object.
     tx.commit().await.unwrap();
     world.assert_empty().await;
+}
+
+async fn only_an_open_transaction_commits_and_deletes(world: World) {
+    let staged = stage(&world).await;
+    let image = world.service.upload_image(ann(), ImageCreate::new("b.png"), samples::png(2, 2).into()).await.unwrap();
+    let before = world.count().await;
+    {
+        let mut conn = world.service.connection().await.unwrap();
+        let refused = world.service.commit_image(&mut conn, &staged).await.unwrap_err();
+        assert_eq!(refused.code(), "no_transaction");
+        let refused = world.service.delete_in(&mut conn, ann(), image.id.into()).await.unwrap_err();
+        assert_eq!(refused.code(), "no_transaction");
+    }
+    assert_eq!(world.count().await, before);
 }
 
 async fn a_staged_file_is_committed_once(world: World) {
