@@ -5,6 +5,7 @@
 //! module except the storage port. Samples are computed from their parameters alone: no files, no clock, no
 //! randomness, the same bytes on every machine.
 
+pub mod commit_loss;
 pub mod faults;
 pub mod postgres;
 pub mod samples;

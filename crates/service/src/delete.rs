@@ -10,39 +10,40 @@ use crate::authorize;
 use crate::error::{ObjectStoreError, Result};
 use crate::service::ObjectStoreService;
 use crate::sweep::Leftovers;
-use crate::upload::{pause, require_transaction};
+use crate::upload::{may_be_repeated, pause, require_transaction};
 
-/// How often a delete is tried when the database is busy.
+/// How often a delete is tried when the database is busy, or when it is not known whether it took effect.
 const DELETE_ATTEMPTS: u32 = 3;
 
 impl ObjectStoreService {
     /// Deletes media. When this returns, it is gone for good from every reading; its object is deleted at once if
     /// storage allows, otherwise by a later sweep.
     pub async fn delete(&self, actor: Actor, id: MediaId) -> Result<()> {
+        let mut unknown = None;
         let mut attempt = 1;
-        let failure = loop {
-            match self.database.transaction(async |conn| delete_row(conn, actor, id).await).await {
+        loop {
+            let failure = match self.database.transaction(async |conn| delete_row(conn, actor, id).await).await {
                 Ok(intent) => {
                     self.purge_soon(&intent, Leftovers::ObjectOnly).await;
                     return Ok(());
                 }
-                Err(ObjectStoreError::Database(error)) if error.is_retryable() && attempt < DELETE_ATTEMPTS => {
-                    pause(attempt).await;
-                    attempt += 1;
-                }
-                Err(failure) => break failure,
+                // Gone, since a commit whose answer was lost has deleted it. Its purge intent is for the sweep.
+                Err(ObjectStoreError::NotFound) if unknown.is_some() => return Ok(()),
+                Err(failure) => failure,
+            };
+            let may_be_repeated = matches!(&failure, ObjectStoreError::Database(error) if may_be_repeated(error));
+            if matches!(failure, ObjectStoreError::Database(RepoError::CommitUnknown { .. })) {
+                unknown = Some(failure);
+            } else if !may_be_repeated || attempt == DELETE_ATTEMPTS {
+                // What failed after an unknown commit says nothing about that one.
+                return Err(unknown.unwrap_or(failure));
             }
-        };
-        // A commit whose answer was lost has deleted the row, if it is gone now; it was there before.
-        if matches!(failure, ObjectStoreError::Database(RepoError::CommitUnknown { .. })) && self.is_gone(id).await {
-            return Ok(());
+            if let Some(failure) = unknown.take_if(|_| attempt == DELETE_ATTEMPTS) {
+                return Err(failure);
+            }
+            pause(attempt).await;
+            attempt += 1;
         }
-        Err(failure)
-    }
-
-    async fn is_gone(&self, id: MediaId) -> bool {
-        let Ok(mut conn) = self.connection().await else { return false };
-        matches!(self.exists(&mut conn, Actor::System, id).await, Ok(false))
     }
 
     /// Deletes media inside the caller's transaction. The object is deleted by a sweep after the commit; rolled back,

@@ -54,7 +54,7 @@ pub struct Timings {
 }
 
 impl Settings {
-    /// Checks that the settings can be used together.
+    /// Checks that the settings can be used.
     ///
     /// # Errors
     /// The first setting that cannot, and what is allowed.
@@ -72,22 +72,22 @@ impl Settings {
         let Timings { upload_fence, late_write, sweep_lease, sweep_retry, sweep_retry_max, signed_url } = &self.timings;
         let longest_url = Duration::from_secs(MAX_PRESIGN_SECONDS.into());
         let rules = [
-            ("formats", !formats.is_empty(), "names at least one format"),
-            ("max_image_bytes", *max_image_bytes > 0, "is above 0"),
-            ("max_audio_bytes", *max_audio_bytes > 0, "is above 0"),
-            ("max_pixels", *max_pixels > 0, "is above 0"),
-            ("max_side", *max_side > 0, "is above 0"),
-            ("max_frames", *max_frames > 0, "is above 0"),
-            ("max_duration", !max_duration.is_zero(), "is above 0"),
-            ("max_page", *max_page > 0, "is above 0"),
-            ("upload_fence", *upload_fence >= SHORTEST_FENCE, "is at least 1 second"),
-            ("late_write", late_write.as_secs() < A_YEAR, "is below a year"),
-            ("sweep_lease", !sweep_lease.is_zero(), "is above 0"),
-            ("sweep_retry", *sweep_retry <= *sweep_retry_max, "is at most sweep_retry_max"),
-            ("signed_url", (SHORTEST_URL..=longest_url).contains(signed_url), "is 1 second to 7 days"),
+            ("formats", !formats.is_empty(), "must name at least one format"),
+            ("max_image_bytes", *max_image_bytes > 0, "must be above 0"),
+            ("max_audio_bytes", *max_audio_bytes > 0, "must be above 0"),
+            ("max_pixels", *max_pixels > 0, "must be above 0"),
+            ("max_side", *max_side > 0, "must be above 0"),
+            ("max_frames", *max_frames > 0, "must be above 0"),
+            ("max_duration", !max_duration.is_zero(), "must be above 0"),
+            ("max_page", *max_page > 0, "must be above 0"),
+            ("upload_fence", *upload_fence >= SHORTEST_FENCE, "must be at least 1 second"),
+            ("late_write", late_write.as_secs() < A_YEAR, "must be below a year"),
+            ("sweep_lease", !sweep_lease.is_zero(), "must be above 0"),
+            ("sweep_retry", *sweep_retry <= *sweep_retry_max, "must be at most sweep_retry_max"),
+            ("signed_url", (SHORTEST_URL..=longest_url).contains(signed_url), "must be 1 second to 7 days"),
         ];
         match rules.iter().find(|(_, holds, _)| !holds) {
-            Some((setting, _, allowed)) => Err(ConfigError::new(*setting, format!("is not usable: it {allowed}"))),
+            Some((setting, _, allowed)) => Err(ConfigError::new(*setting, *allowed)),
             None => Ok(()),
         }
     }
@@ -122,6 +122,42 @@ impl Default for Timings {
             sweep_retry: Duration::from_secs(10),
             sweep_retry_max: Duration::from_hours(1),
             signed_url: Duration::from_mins(15),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Settings;
+
+    type Change = fn(&mut Settings);
+
+    #[test]
+    fn the_defaults_can_be_used() {
+        assert!(Settings::default().validate().is_ok());
+    }
+
+    #[test]
+    fn a_setting_that_cannot_be_used_is_named_with_what_is_allowed() {
+        let cases: [(Change, &str); 8] = [
+            (|settings| settings.limits.formats.clear(), "formats must name at least one format"),
+            (|settings| settings.limits.max_page = 0, "max_page must be above 0"),
+            (|settings| settings.limits.max_duration = Duration::ZERO, "max_duration must be above 0"),
+            (|settings| settings.timings.upload_fence = Duration::ZERO, "upload_fence must be at least 1 second"),
+            (|settings| settings.timings.late_write = Duration::MAX, "late_write must be below a year"),
+            (|settings| settings.timings.sweep_retry = Duration::MAX, "sweep_retry must be at most sweep_retry_max"),
+            (|settings| settings.timings.signed_url = Duration::ZERO, "signed_url must be 1 second to 7 days"),
+            (
+                |settings| settings.timings.signed_url = Duration::from_hours(8 * 24),
+                "signed_url must be 1 second to 7 days",
+            ),
+        ];
+        for (change, told) in cases {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            assert_eq!(settings.validate().unwrap_err().to_string(), told);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A proxy in front of PostgreSQL that speaks TLS, or loses what it should deliver.
+//! A proxy in front of PostgreSQL that speaks TLS, or says that it does not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,10 +24,6 @@ pub(crate) enum Behaviour {
     Tls(Arc<ServerConfig>),
     /// Answers that it does not speak TLS.
     Plain,
-    /// Loses a COMMIT on the way to the server.
-    LosesCommit,
-    /// Delivers a COMMIT, and loses the reply.
-    LosesReply,
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -69,8 +65,6 @@ async fn serve(mut client: TcpStream, url: &str, behaviour: Behaviour, count: &A
             count.fetch_add(1, Ordering::SeqCst);
             copy_bidirectional(&mut client, &mut server).await?;
         }
-        Behaviour::LosesCommit => until_commit(client, server, false).await?,
-        Behaviour::LosesReply => until_commit(client, server, true).await?,
     }
     Ok(())
 }
@@ -90,36 +84,6 @@ async fn connect(url: &str) -> std::io::Result<Box<dyn Stream>> {
         Host::Unix(dir) => Box::new(UnixStream::connect(dir.join(format!(".s.PGSQL.{port}"))).await?),
         Host::Tcp(host) => Box::new(TcpStream::connect((host.as_str(), port)).await?),
     })
-}
-
-/// Passes everything on up to a COMMIT, and then closes both sides.
-async fn until_commit(mut client: TcpStream, mut server: Box<dyn Stream>, deliver: bool) -> std::io::Result<()> {
-    let (mut from_client, mut from_server) = (vec![0; 65536], vec![0; 65536]);
-    loop {
-        tokio::select! {
-            read = client.read(&mut from_client) => {
-                let sent = &from_client[..read?];
-                if sent.windows(7).any(|window| window == b"COMMIT\0") {
-                    if deliver {
-                        server.write_all(sent).await?;
-                        assert!(server.read(&mut from_server).await? > 0, "the server has answered");
-                    }
-                    return Ok(());
-                }
-                if sent.is_empty() {
-                    return Ok(());
-                }
-                server.write_all(sent).await?;
-            }
-            read = server.read(&mut from_server) => {
-                let sent = &from_server[..read?];
-                if sent.is_empty() {
-                    return Ok(());
-                }
-                client.write_all(sent).await?;
-            }
-        }
-    }
 }
 
 /// A certificate for `localhost` that vouches for itself: TLS with it, and its PEM.

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use object_store_devkit::commit_loss::{Afterwards, CommitLoss, Lost};
 use object_store_models::{ImageId, IntentPurpose};
 use object_store_repo::{
     Backend, Connection, Database, DatabaseConfig, Deadlines, Engine, ImageRepo, IntentRepo, Owner, RepoError, query,
 };
 
-use crate::proxy::{Behaviour, Proxy};
 use crate::support::{TestDatabase, has_image, image, intent, key, store_image, write};
 
 on_both_backends!(migrated:
@@ -347,11 +347,10 @@ async fn sqlite_keeps_what_it_has_committed() {
 /// Whatever became of it, a lost commit is told apart from one that surely failed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_whose_reply_is_lost_is_unknown() {
-    for (behaviour, stored) in [(Behaviour::LosesCommit, false), (Behaviour::LosesReply, true)] {
+    for (lost, stored) in [(Lost::Commit, false), (Lost::Reply, true)] {
         let test = TestDatabase::postgres().migrated().await;
-        let proxy = Proxy::start(&test.config.url, behaviour).await;
-        let (_, database) = test.config.url.rsplit_once('/').unwrap();
-        let url = format!("postgres://postgres@127.0.0.1:{}/{database}?sslmode=disable", proxy.port);
+        let proxy = CommitLoss::start(&test.config.url, lost, Afterwards::Serve).await.unwrap();
+        let url = proxy.url().to_owned();
         let db = Database::open(&DatabaseConfig { url, ..test.config.clone() }).unwrap();
         let key = key();
         let new = image(&key, None);

@@ -12,4 +12,4 @@ mod write;
 
 pub(crate) use commit::require_transaction;
 pub use staged::{StagedAudio, StagedFile, StagedImage};
-pub(crate) use write::pause;
+pub(crate) use write::{may_be_repeated, pause};

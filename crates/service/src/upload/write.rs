@@ -150,7 +150,7 @@ pub(crate) fn may_be_repeated(error: &RepoError) -> bool {
 pub(crate) async fn pause(attempt: u32) {
     const FIRST_MILLIS: u64 = 50;
     let longest = FIRST_MILLIS << attempt.min(6);
-    // The last bytes of a random UUID, for want of anything better at hand.
+    // The first bytes of a random UUID are random, and it is at hand.
     let random = u64::from(uuid::Uuid::new_v4().as_fields().0);
     tokio::time::sleep(Duration::from_millis(longest / 2 + random % (longest / 2))).await;
 }

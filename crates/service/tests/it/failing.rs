@@ -1,13 +1,14 @@
 use std::time::Duration;
 
+use futures::StreamExt;
 use object_store_devkit::faults::{Fault, Operation, When};
 use object_store_devkit::samples;
 use object_store_repo::{Database, DatabaseConfig, IntentRepo};
 use object_store_service::{
-    AudioCreate, ImageCreate, ImageRead, ObjectStoreError, ObjectStoreService, Result, Settings,
+    AudioCreate, ImageCreate, ImageRead, ObjectStoreError, ObjectStoreService, Result, Settings, UploadBody,
 };
 
-use crate::support::{Count, World, ann, dripping, on_both_databases};
+use crate::support::{Count, World, ann, dripping, on_both_databases, pieces};
 
 on_both_databases! {
     a_passing_failure_of_storage_is_survived
@@ -131,16 +132,20 @@ async fn facts_that_cannot_be_read_back_are_not_a_broken_file() {
     world.assert_empty().await;
 }
 
+/// 10 MiB that take about four seconds to arrive.
+fn slow_wav() -> UploadBody {
+    let slow = pieces(&samples::wav(48_000, 2, 16, 55_000)).then(|piece| async {
+        tokio::time::sleep(Duration::from_millis(25)).await;
+        piece
+    });
+    UploadBody::from_stream(slow.boxed(), None)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_is_swept_under_way_is_expired() {
     let world = World::sqlite().await;
     let service = world.service_with(|settings| settings.timings.upload_fence = Duration::from_secs(1));
-    let wav = samples::wav(48_000, 2, 16, 55_000);
-    let slow = futures::StreamExt::then(crate::support::pieces(&wav), |piece| async {
-        tokio::time::sleep(Duration::from_millis(25)).await;
-        piece
-    });
-    let body = object_store_service::UploadBody::from_stream(futures::StreamExt::boxed(slow), None);
+    let body = slow_wav();
     let upload = tokio::spawn(async move { service.upload_audio(ann(), AudioCreate::new("a.wav"), body).await });
     while world.count().await.intents == 0 {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -174,13 +179,7 @@ async fn a_slow_upload_is_not_swept() {
     let world = World::sqlite().await;
     let service = world.service_with(|settings| settings.timings.upload_fence = Duration::from_secs(1));
     let sweeper = world.service.clone();
-    let wav = samples::wav(48_000, 2, 16, 55_000);
-    // About four seconds, several times the fence.
-    let slow = futures::StreamExt::then(crate::support::pieces(&wav), |piece| async {
-        tokio::time::sleep(Duration::from_millis(25)).await;
-        piece
-    });
-    let body = object_store_service::UploadBody::from_stream(futures::StreamExt::boxed(slow), None);
+    let body = slow_wav();
 
     let upload = tokio::spawn(async move { service.upload_audio(ann(), AudioCreate::new("a.wav"), body).await });
     while !upload.is_finished() {

@@ -13,4 +13,5 @@ mod reading;
 mod refusing;
 mod signing;
 mod sweeping;
+mod unknown_commits;
 mod uploading;

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 /// A service on a database of its own, and storage that can be looked into and made to fail.
 pub(crate) struct World {
     pub(crate) service: ObjectStoreService,
+    pub(crate) url: String,
     pub(crate) database: Database,
     pub(crate) memory: Memory,
     pub(crate) storage: Arc<FaultyStorage>,
@@ -59,7 +60,7 @@ impl World {
         let memory = Memory::new();
         let storage = Arc::new(FaultyStorage::new(Arc::new(memory.clone())).suspending());
         let service = ObjectStoreService::new(database.clone(), storage.clone(), settings);
-        Self { service, database, memory, storage, _keep: keep }
+        Self { service, url: url.to_owned(), database, memory, storage, _keep: keep }
     }
 
     /// The same world, seen by a service with other settings.
