@@ -5,11 +5,13 @@
 
 mod cli;
 mod commands;
+mod confirm;
 mod failure;
 mod logging;
 mod output;
 mod progress;
 mod shown;
+mod stop;
 mod store;
 
 use std::process::ExitCode;

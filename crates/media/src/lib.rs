@@ -20,6 +20,7 @@
 mod audio;
 mod bmff;
 mod bytes;
+pub mod check;
 mod declared;
 mod detect;
 mod error;

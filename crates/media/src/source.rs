@@ -101,8 +101,8 @@ impl<S: Read + Seek> Source<S> {
                 break;
             }
             let n = part.len().min(wanted);
-            for (to, from) in rest.iter_mut().zip(part) {
-                *to = *from;
+            if let (Some(to), Some(from)) = (rest.get_mut(..n), part.get(..n)) {
+                to.copy_from_slice(from);
             }
             done += n;
         }
@@ -137,17 +137,31 @@ impl<S: Read + Seek> Source<S> {
         if offset >= self.len {
             return Ok(&[]);
         }
-        if !self.head.holds(offset) && !self.blocks.iter().any(|block| block.holds(offset)) {
-            let block = self.fetch_around(offset, wanted)?;
-            if self.blocks.len() == KEPT {
-                self.blocks.remove(0);
-            }
-            self.blocks.push(block);
-        }
-        let block = std::iter::once(&self.head).chain(self.blocks.iter().rev()).find(|block| block.holds(offset));
+        let index = match self.find_block(offset) {
+            Some(found) => found,
+            None => Some(self.keep(offset, wanted)?),
+        };
+        let block = index.map_or(Some(&self.head), |index| self.blocks.get(index));
         Ok(block
             .and_then(|block| block.data.get(usize::try_from(offset - block.start).unwrap_or(usize::MAX)..))
             .unwrap_or_default())
+    }
+
+    /// The block that holds `offset`: `Some(None)` is the head. The last one fetched is asked first.
+    #[expect(clippy::option_option, reason = "nowhere, in the head and in a block are three answers")]
+    fn find_block(&self, offset: u64) -> Option<Option<usize>> {
+        let among = self.blocks.iter().rposition(|block| block.holds(offset)).map(Some);
+        among.or_else(|| self.head.holds(offset).then_some(None))
+    }
+
+    /// Fetches a block and keeps it; answers where.
+    fn keep(&mut self, offset: u64, wanted: usize) -> Result<usize, MediaError> {
+        let block = self.fetch_around(offset, wanted)?;
+        if self.blocks.len() == KEPT {
+            self.blocks.remove(0);
+        }
+        self.blocks.push(block);
+        Ok(self.blocks.len() - 1)
     }
 
     fn fetch_around(&mut self, offset: u64, wanted: usize) -> Result<Block, MediaError> {

@@ -11,7 +11,7 @@ use diesel::sqlite::Sqlite;
 
 use crate::schema::object_intents;
 use crate::text::text_enum;
-use crate::{MediaId, Sha256, Timestamp, UserId};
+use crate::{MediaId, Timestamp, UserId};
 
 /// What an intent is for, stored as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, AsExpression, FromSqlRow)]
@@ -58,10 +58,6 @@ pub struct ObjectIntent {
     pub attempts: i32,
     /// Why the last attempt failed.
     pub last_error: Option<String>,
-    /// Unique for each user, and among ownerless media.
-    pub idempotency_key: Option<String>,
-    /// Of the request that came with the idempotency key; set together with it.
-    pub request_hash: Option<Sha256>,
     /// When the row was written, by the database's clock.
     pub created_at: Timestamp,
 }
@@ -79,8 +75,6 @@ pub struct NewIntent<'a> {
     pub user_id: Option<UserId>,
     pub declared: &'a str,
     pub multipart_upload_id: Option<&'a str>,
-    pub idempotency_key: Option<&'a str>,
-    pub request_hash: Option<Sha256>,
 }
 
 #[cfg(test)]

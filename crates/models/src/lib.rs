@@ -7,7 +7,9 @@
 //! bytes a database holds, reading a row gives a value or an error, never a panic.
 
 mod audio;
+mod candidate;
 mod id;
+mod idempotency;
 mod image;
 mod intent;
 mod media;
@@ -18,7 +20,9 @@ mod text;
 mod timestamp;
 
 pub use audio::{AudioModel, NewAudio};
+pub use candidate::{NewOrphanCandidate, OrphanCandidate};
 pub use id::{AudioId, ImageId, ParseIdError, UserId};
+pub use idempotency::{IdempotencyKeyModel, NewIdempotencyKey};
 pub use image::{ImageModel, NewImage};
 pub use intent::{IntentPurpose, NewIntent, ObjectIntent};
 pub use media::{MediaId, MediaKind};

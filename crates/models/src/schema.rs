@@ -85,7 +85,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
+    use diesel::sql_types::{BigInt, Integer, Nullable, Text};
     use crate::sql::{UtcTimestamp, Uuid};
 
     /// Every key that the storage may hold without a finished row.
@@ -114,13 +114,51 @@ diesel::table! {
         attempts -> Integer,
         /// Why the last attempt failed.
         last_error -> Nullable<Text>,
-        /// Unique for each user.
-        idempotency_key -> Nullable<Text>,
-        /// 32 bytes; set together with the idempotency key.
-        request_hash -> Nullable<Binary>,
         /// By the database's clock.
         created_at -> UtcTimestamp,
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(images, audios, object_intents);
+diesel::table! {
+    use diesel::sql_types::{Binary, Nullable, Text};
+    use crate::sql::{UtcTimestamp, Uuid};
+
+    /// Which upload a client's idempotency key stands for.
+    idempotency_keys (media_id) {
+        /// The media that the upload is or was to become.
+        media_id -> Uuid,
+        /// `image` or `audio`.
+        kind -> Text,
+        /// The owner; NULL for ownerless media.
+        user_id -> Nullable<Uuid>,
+        /// Unique for each user.
+        idempotency_key -> Text,
+        /// 32 bytes: of the request that came with the key.
+        request_hash -> Binary,
+        /// When the media was committed; NULL until then.
+        stored_at -> Nullable<UtcTimestamp>,
+        /// From then on the key may be forgotten.
+        expires_at -> UtcTimestamp,
+        /// By the database's clock.
+        created_at -> UtcTimestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Text};
+    use crate::sql::UtcTimestamp;
+
+    /// Objects that a verify has seen without a row or an intent.
+    orphan_candidates (s3_key) {
+        /// Where it lies.
+        s3_key -> Text,
+        /// As the storage listed it.
+        etag -> Text,
+        /// Bytes, as the storage listed it.
+        size_bytes -> BigInt,
+        /// By the database's clock.
+        first_seen_at -> UtcTimestamp,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(images, audios, object_intents, orphan_candidates, idempotency_keys);

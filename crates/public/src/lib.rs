@@ -46,11 +46,13 @@ mod config;
 mod embedded;
 mod module;
 mod provider;
+mod sweeper;
 
 pub use compose::{object_store_provider, open};
 pub use config::Config;
 pub use module::ObjectStoreModule;
 pub use provider::ObjectStoreProvider;
+pub use sweeper::{Sweeper, SweeperOptions, SweeperTotals, spawn_sweeper};
 
 // What the methods of the provider take and give.
 pub use object_store_media::Format;
@@ -64,11 +66,22 @@ pub use object_store_repo::{
 };
 pub use object_store_s3_provider::{S3Config, S3ConfigError, S3Credentials};
 pub use object_store_service::{
-    Actor, AudioCreate, AudioRead, ConfigError, Cursor, CursorError, Disposition, FileCreate, FileRef,
-    FileUploadResult, ImageCreate, ImageRead, Limits, ObjectStoreError, Page, PageRequest, Result, Settings, SignedUrl,
-    StagedAudio, StagedFile, StagedImage, SweepReport, Timings, UploadBody, UrlOptions, ValidationError,
+    Actor, AudioCreate, AudioRead, ConfigError, ConflictError, Cursor, CursorError, DirectUpload, DirectUploadCreate,
+    Disposition, FileCreate, FileRef, FileUploadResult, ImageCreate, ImageRead, Limits, ObjectStoreError, Page,
+    PageRequest, Result, Settings, SignedUrl, StagedAudio, StagedFile, StagedImage, SweepReport, Timings, UploadBody,
+    UploadMethod, UploadVia, UrlOptions, ValidationError,
+};
+pub use object_store_service::{
+    DueReport, EraseReport, Finding, IntentRead, NamedBy, ObjectFacts, ObjectLife, ObjectSeen, UploadSeen,
+    VerifyOptions, VerifyProgress, VerifyReport,
 };
 pub use object_store_storage::{BucketInfo, ByteRange, ByteStream, ClockSkew, Download, RetryClass, StorageError};
+
+/// What files are, without a store: `cargo xtask probe` is made of this.
+pub mod media {
+    pub use object_store_media::check::{Reference, Verdict, check, deviations, references};
+    pub use object_store_media::{Facts, FormatSet, Limits, MediaError, Policy, Probe, probe};
+}
 
 // The libraries whose types are in the signatures above, so that a sibling uses the same versions of them.
 pub use bytes;

@@ -1,11 +1,12 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use object_store_models::{AudioId, ImageId, MediaId};
+use object_store_models::{AudioId, ImageId, MediaId, UserId};
 use object_store_repo::{Connection, Database, MigrationStatus, Owner, PoolStatus, Transaction};
 use object_store_service::{
-    Actor, AudioCreate, AudioRead, FileCreate, FileRef, FileUploadResult, ImageCreate, ImageRead, ObjectStoreService,
-    Page, PageRequest, Result, SignedUrl, StagedAudio, StagedFile, StagedImage, SweepReport, UploadBody, UrlOptions,
+    Actor, AudioCreate, AudioRead, DirectUpload, DirectUploadCreate, DueReport, EraseReport, FileCreate, FileRef,
+    FileUploadResult, ImageCreate, ImageRead, ObjectLife, ObjectStoreService, Page, PageRequest, Result, SignedUrl,
+    StagedAudio, StagedFile, StagedImage, SweepReport, UploadBody, UrlOptions, VerifyOptions, VerifyReport,
 };
 use object_store_storage::{BucketInfo, ByteRange, Download, ObjectStorage};
 
@@ -59,6 +60,17 @@ impl ObjectStoreModule {
     /// Creates the bucket if it does not exist. True if it was created.
     pub async fn ensure_bucket(&self) -> Result<bool> {
         Ok(self.storage.ensure_bucket().await?)
+    }
+
+    /// What a sweep would take now, and up to `limit` of it in full. Takes nothing.
+    pub async fn due(&self, limit: u16) -> Result<DueReport> {
+        self.service.due(limit).await
+    }
+
+    /// All that is known of the id of an image or an audio file, or of an upload that was to become one: its row, its
+    /// intents, and its objects as storage sees them.
+    pub async fn explain(&self, id: MediaId) -> Result<ObjectLife> {
+        self.service.explain(id).await
     }
 
     /// What storage says about the bucket.
@@ -127,6 +139,18 @@ impl ObjectStoreProvider for ObjectStoreModule {
         self.service.discard(staged).await;
     }
 
+    async fn begin_direct_upload(&self, actor: Actor, upload: DirectUploadCreate) -> Result<DirectUpload> {
+        self.service.begin_direct_upload(actor, upload).await
+    }
+
+    async fn complete_upload(&self, actor: Actor, id: MediaId) -> Result<FileUploadResult> {
+        self.service.complete_upload(actor, id).await
+    }
+
+    async fn cancel_upload(&self, actor: Actor, id: MediaId) -> Result<()> {
+        self.service.cancel_upload(actor, id).await
+    }
+
     async fn get_image(&self, conn: &mut Connection<'_>, actor: Actor, id: ImageId) -> Result<ImageRead> {
         self.service.get_image(conn, actor, id).await
     }
@@ -185,5 +209,13 @@ impl ObjectStoreProvider for ObjectStoreModule {
 
     async fn sweep(&self) -> Result<SweepReport> {
         self.service.sweep().await
+    }
+
+    async fn verify(&self, options: &VerifyOptions) -> Result<VerifyReport> {
+        self.service.verify(options).await
+    }
+
+    async fn erase_user(&self, actor: Actor, user: UserId) -> Result<EraseReport> {
+        self.service.erase_user(actor, user).await
     }
 }

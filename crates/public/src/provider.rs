@@ -1,11 +1,12 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use object_store_models::{AudioId, ImageId, MediaId};
+use object_store_models::{AudioId, ImageId, MediaId, UserId};
 use object_store_repo::{Connection, Owner, Transaction};
 use object_store_service::{
-    Actor, AudioCreate, AudioRead, FileCreate, FileRef, FileUploadResult, ImageCreate, ImageRead, Page, PageRequest,
-    Result, SignedUrl, StagedAudio, StagedFile, StagedImage, SweepReport, UploadBody, UrlOptions,
+    Actor, AudioCreate, AudioRead, DirectUpload, DirectUploadCreate, EraseReport, FileCreate, FileRef,
+    FileUploadResult, ImageCreate, ImageRead, Page, PageRequest, Result, SignedUrl, StagedAudio, StagedFile,
+    StagedImage, SweepReport, UploadBody, UrlOptions, VerifyOptions, VerifyReport,
 };
 use object_store_storage::{ByteRange, Download};
 
@@ -99,6 +100,55 @@ pub trait ObjectStoreProvider: fmt::Debug + Send + Sync {
     /// Gives up a staged file and removes its bytes now, where a sweep would do so later. A committed one is left alone.
     async fn discard(&self, staged: StagedFile);
 
+    /// Begins an upload that the client, such as a browser, sends to storage itself, with a signed form or `PUT`. What it
+    /// sends exists from [`ObjectStoreProvider::complete_upload`] on; never completed, it is removed by a later sweep.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ObjectStoreError::Invalid) for a declared type that is not accepted, a size that is not, a life
+    /// that is too long, and for a form where the storage takes none. With an idempotency key also
+    /// [`Conflict`](crate::ObjectStoreError::Conflict).
+    ///
+    /// ```
+    /// use object_store_public::{Actor, Config, DirectUploadCreate, UploadMethod, UserId, object_store_provider};
+    /// # use object_store_public::{tokio, uuid};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = object_store_provider(Config::ephemeral()).await?;
+    /// let ann = Actor::User(UserId::from(uuid::Uuid::from_u128(1)));
+    ///
+    /// let create = DirectUploadCreate::image("me.png", "image/png").idempotent("0193f6c2-request");
+    /// let upload = store.begin_direct_upload(ann, create).await?;
+    /// if let UploadMethod::Post { url, fields, max_bytes } = &upload.method {
+    ///     println!("POST {url} with {} fields and a file of at most {max_bytes} bytes", fields.len());
+    /// }
+    /// // Later, when the client says that it is done:
+    /// match store.complete_upload(ann, upload.id).await {
+    ///     Ok(file) => println!("stored as {}", file.id()),
+    ///     Err(error) if error.code() == "upload_not_received" => println!("not yet"),
+    ///     Err(error) => println!("refused: {error}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    async fn begin_direct_upload(&self, actor: Actor, upload: DirectUploadCreate) -> Result<DirectUpload>;
+
+    /// Makes a file of what the client has sent, after the same checks as for an upload. Call it once the client says
+    /// that it has sent everything; calling it again, or twice at once, gives the same answer.
+    ///
+    /// # Errors
+    /// [`NotReceived`](crate::ObjectStoreError::NotReceived) when nothing has arrived: call again later.
+    /// [`Invalid`](crate::ObjectStoreError::Invalid) as [`ObjectStoreProvider::upload_image`]; the upload is then over.
+    /// [`UploadExpired`](crate::ObjectStoreError::UploadExpired) when it was over before.
+    /// [`NotFound`](crate::ObjectStoreError::NotFound), [`Forbidden`](crate::ObjectStoreError::Forbidden).
+    async fn complete_upload(&self, actor: Actor, id: MediaId) -> Result<FileUploadResult>;
+
+    /// Gives up a direct upload; one that is over already stays so.
+    ///
+    /// # Errors
+    /// [`Conflict`](crate::ObjectStoreError::Conflict) when it was completed: delete the file instead.
+    /// [`NotFound`](crate::ObjectStoreError::NotFound), [`Forbidden`](crate::ObjectStoreError::Forbidden).
+    async fn cancel_upload(&self, actor: Actor, id: MediaId) -> Result<()>;
+
     /// One image.
     ///
     /// # Errors
@@ -183,4 +233,21 @@ pub trait ObjectStoreProvider: fmt::Debug + Send + Sync {
     /// Removes what abandoned uploads and deletes have left in storage, as far as it is due. Call it every few minutes,
     /// from as many processes as there are.
     async fn sweep(&self) -> Result<SweepReport>;
+
+    /// Compares storage with the database, both ways, in constant memory: rows without object, objects that nothing names,
+    /// other sizes and, if it is told to read them, other bytes. Tells, and changes nothing; told to repair, it hands to
+    /// the sweep the objects that no row and no intent named in two verifies, never a row. Run it daily.
+    ///
+    /// # Errors
+    /// [`TooManyOrphans`](crate::ObjectStoreError::TooManyOrphans) when repairing would remove suspiciously much, and
+    /// nothing was. After any other error nothing can be said about what was not compared.
+    async fn verify(&self, options: &VerifyOptions) -> Result<VerifyReport>;
+
+    /// Deletes all media of a user and ends all of their uploads, those under way when it begins included: what was staged
+    /// before cannot be committed afterwards. An upload that begins later is not covered, so see to it that the user
+    /// cannot begin one. The bytes go with the next sweeps. After an error, or dropped, it has done a part: call it again.
+    ///
+    /// # Errors
+    /// [`Forbidden`](crate::ObjectStoreError::Forbidden) unless the actor is the system or that user.
+    async fn erase_user(&self, actor: Actor, user: UserId) -> Result<EraseReport>;
 }

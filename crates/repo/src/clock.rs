@@ -19,7 +19,11 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::sql_types::BigInt;
 use diesel::sqlite::Sqlite;
+use diesel_async::RunQueryDsl;
+use object_store_models::Timestamp;
 use object_store_models::sql::UtcTimestamp;
+
+use crate::{Connection, Result, query};
 
 const POSTGRES_NOW: &str = "statement_timestamp()";
 
@@ -47,6 +51,11 @@ pub fn database_now_plus(duration: Duration) -> DatabaseNowPlus {
     let micros = duration.min(HUNDRED_YEARS).as_micros();
     // A hundred years in microseconds fit.
     DatabaseNowPlus { micros: i64::try_from(micros).unwrap_or(i64::MAX) }
+}
+
+/// What the database's clock says now.
+pub async fn read_clock(conn: &mut Connection<'_>) -> Result<Timestamp> {
+    Ok(query!(conn, async |db| diesel::select(database_now()).get_result(db).await)?)
 }
 
 impl QueryFragment<Pg> for DatabaseNow {

@@ -205,7 +205,7 @@ const POSTGRES_BUSY: [&str; 8] = [
     "could not extend file",
 ];
 
-const TABLES: [&str; 3] = ["images", "audios", "object_intents"];
+const TABLES: [&str; 4] = ["images", "audios", "object_intents", "orphan_candidates"];
 
 /// What an error of unknown kind means to us.
 enum Meaning {

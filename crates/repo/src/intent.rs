@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use object_store_models::schema::object_intents::{self, dsl};
-use object_store_models::{IntentPurpose, NewIntent, ObjectIntent, UserId};
+use object_store_models::{IntentPurpose, NewIntent, ObjectIntent};
 
 use crate::clock::{database_now, database_now_plus};
 use crate::{Backend, Connection, Result, query};
@@ -40,7 +40,7 @@ pub enum CompleteOutcome {
 const LAST_ERROR_CHARS: usize = 500;
 
 impl IntentRepo {
-    /// Inserts an intent. `None` if its key, or its owner's idempotency key, has one already.
+    /// Inserts an intent. `None` if its key has one already.
     pub async fn create(
         conn: &mut Connection<'_>,
         new: &NewIntent<'_>,
@@ -66,13 +66,13 @@ impl IntentRepo {
 
     /// Inserts an intent to purge a key, or turns the key's intent into one.
     ///
-    /// `new.purpose` is ignored, and so are its idempotency key and request hash: a purge has none.
+    /// `new.purpose` is ignored.
     pub async fn create_purge(
         conn: &mut Connection<'_>,
         new: &NewIntent<'_>,
         deadlines: Deadlines,
     ) -> Result<ObjectIntent> {
-        let purge = NewIntent { purpose: IntentPurpose::Purge, idempotency_key: None, request_hash: None, ..*new };
+        let purge = NewIntent { purpose: IntentPurpose::Purge, ..*new };
         Ok(query!(conn, async |db| {
             diesel::insert_into(object_intents::table)
                 .values((
@@ -90,8 +90,6 @@ impl IntentRepo {
                     dsl::generation.eq(object_intents::generation + 1),
                     dsl::not_before.eq(database_now_plus(deadlines.not_before_in)),
                     dsl::clears_at.eq(database_now_plus(deadlines.clears_in)),
-                    dsl::idempotency_key.eq(None::<String>),
-                    dsl::request_hash.eq(None::<Vec<u8>>),
                 ))
                 .returning(ObjectIntent::as_returning())
                 .get_result(db)
@@ -106,22 +104,18 @@ impl IntentRepo {
         })?)
     }
 
-    /// The intent that a user, or nobody, made with this idempotency key.
-    pub async fn get_by_idempotency_key(
-        conn: &mut Connection<'_>,
-        user: Option<UserId>,
-        idempotency_key: &str,
-    ) -> Result<Option<ObjectIntent>> {
+    /// The intents whose keys lie directly or deeper under `directory`, which ends in `/`, in the order of their keys,
+    /// and whether each is due. For directories that hold the keys of one upload: all are returned.
+    pub async fn under(conn: &mut Connection<'_>, directory: &str) -> Result<Vec<(ObjectIntent, bool)>> {
+        // `0` follows `/`, and keys are compared by their bytes: the primary key's index finds them.
+        let end = format!("{}0", directory.trim_end_matches('/'));
         Ok(query!(conn, async |db| {
-            let mut found = object_intents::table
-                .select(ObjectIntent::as_select())
-                .filter(dsl::idempotency_key.eq(idempotency_key))
-                .into_boxed();
-            found = match user {
-                Some(user) => found.filter(dsl::user_id.eq(user)),
-                None => found.filter(dsl::user_id.is_null()),
-            };
-            found.first(db).await.optional()
+            object_intents::table
+                .select((ObjectIntent::as_select(), dsl::not_before.le(database_now())))
+                .filter(dsl::s3_key.gt(directory).and(dsl::s3_key.lt(&end)))
+                .order(dsl::s3_key)
+                .load(db)
+                .await
         })?)
     }
 
@@ -197,9 +191,32 @@ impl IntentRepo {
         Ok(consumed == 1)
     }
 
+    /// Ends a direct upload: makes its intent a purge at the next generation, due after `not_before_in`, and due again
+    /// when the client's signed request can no longer land, as was set when it was signed. `None` if the upload has
+    /// ended already, one way or another.
+    pub async fn end_direct(
+        conn: &mut Connection<'_>,
+        s3_key: &str,
+        generation: i64,
+        not_before_in: Duration,
+    ) -> Result<Option<ObjectIntent>> {
+        Ok(query!(conn, async |db| {
+            diesel::update(object_intents::table.find(s3_key))
+                .filter(dsl::purpose.eq(IntentPurpose::Direct))
+                .filter(dsl::generation.eq(generation))
+                .set((
+                    dsl::purpose.eq(IntentPurpose::Purge),
+                    dsl::generation.eq(dsl::generation + 1),
+                    dsl::not_before.eq(database_now_plus(not_before_in)),
+                ))
+                .returning(ObjectIntent::as_returning())
+                .get_result(db)
+                .await
+                .optional()
+        })?)
+    }
+
     /// Turns an intent into a purge, at its next generation. `None` if it is no longer ours.
-    ///
-    /// It lets go of its idempotency key, so that the request can be made again.
     pub async fn to_purge(
         conn: &mut Connection<'_>,
         s3_key: &str,
@@ -214,8 +231,6 @@ impl IntentRepo {
                     dsl::generation.eq(dsl::generation + 1),
                     dsl::not_before.eq(database_now_plus(deadlines.not_before_in)),
                     dsl::clears_at.eq(database_now_plus(deadlines.clears_in)),
-                    dsl::idempotency_key.eq(None::<String>),
-                    dsl::request_hash.eq(None::<Vec<u8>>),
                 ))
                 .returning(ObjectIntent::as_returning())
                 .get_result(db)
@@ -252,8 +267,6 @@ impl IntentRepo {
                     dsl::generation.eq(dsl::generation + 1),
                     dsl::attempts.eq(dsl::attempts + 1),
                     dsl::not_before.eq(database_now_plus(lease)),
-                    dsl::idempotency_key.eq(None::<String>),
-                    dsl::request_hash.eq(None::<Vec<u8>>),
                 ))
                 .returning(ObjectIntent::as_returning())
                 .get_results(db)

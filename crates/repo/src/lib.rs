@@ -14,12 +14,16 @@
 //! Use a multi-thread Tokio runtime: dropping a future whose SQLite statement is under way waits
 //! for the statement, which a current-thread runtime refuses with a panic.
 
+mod candidate;
 mod clock;
 mod config;
 mod connection;
 mod database;
 mod error;
+mod idempotency;
 mod intent;
+mod intent_views;
+mod key;
 mod media;
 mod migrations;
 mod pool;
@@ -28,12 +32,15 @@ mod sqlite;
 mod tls;
 mod transaction;
 
-pub use clock::{DatabaseNow, DatabaseNowPlus, database_now, database_now_plus};
+pub use candidate::CandidateRepo;
+pub use clock::{DatabaseNow, DatabaseNowPlus, database_now, database_now_plus, read_clock};
 pub use config::{DatabaseConfig, Engine};
 pub use connection::{Backend, Connection, Sqlite};
 pub use database::Database;
 pub use error::{RepoError, Result};
+pub use idempotency::{ClaimedKey, IdempotencyRepo};
 pub use intent::{CompleteOutcome, Deadlines, IntentRepo};
+pub use key::KeyRepo;
 pub use media::{AudioRepo, ImageRepo, Owner};
 pub use migrations::MigrationStatus;
 pub use pool::PoolStatus;

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
 use object_store_models::schema::{audios, images};
-use object_store_models::{AudioId, AudioModel, ImageId, ImageModel, NewAudio, NewImage, UserId};
+use object_store_models::{AudioId, AudioModel, ImageId, ImageModel, NewAudio, NewImage, Sha256, UserId};
 
 use crate::clock::database_now;
 use crate::{Connection, Result, query};
@@ -90,6 +90,41 @@ macro_rules! media_repo {
                     }
                     page.load(db).await
                 })?)
+            }
+
+            /// At most `limit` rows in the order of their keys: those after `after`, up to and including
+            /// `until`.
+            pub async fn list_by_key(
+                conn: &mut Connection<'_>,
+                after: Option<&str>,
+                until: Option<&str>,
+                limit: i64,
+            ) -> Result<Vec<$model>> {
+                Ok(query!(conn, async |db| {
+                    let mut page = $table::table
+                        .select($model::as_select())
+                        // No key is empty.
+                        .filter($table::s3_key.gt(after.unwrap_or_default()))
+                        .order($table::s3_key)
+                        .limit(limit)
+                        .into_boxed();
+                    if let Some(until) = until {
+                        page = page.filter($table::s3_key.le(until));
+                    }
+                    page.load(db).await
+                })?)
+            }
+
+            /// Notes the digest of a row that has none. `false` if it has one, or is gone.
+            pub async fn set_sha256(conn: &mut Connection<'_>, id: $id, sha256: Sha256) -> Result<bool> {
+                let noted = query!(conn, async |db| {
+                    diesel::update($table::table.find(id))
+                        .filter($table::sha256.is_null())
+                        .set($table::sha256.eq(sha256))
+                        .execute(db)
+                        .await
+                })?;
+                Ok(noted == 1)
             }
 
             /// How many rows an owner has.

@@ -35,6 +35,12 @@ pub(crate) fn delete(actor: Actor, owner: Option<UserId>) -> Result<()> {
     }
 }
 
+/// Whether `actor` may complete or cancel a direct upload of `owner`. Nobody's upload is finished by whoever began it,
+/// who is whoever has its id.
+pub(crate) fn finish_upload(actor: Actor, owner: Option<UserId>) -> Result<()> {
+    read(actor, owner)
+}
+
 /// Whether `actor` may list the media of `owner`.
 pub(crate) fn list(actor: Actor, owner: Owner) -> Result<()> {
     match (actor, owner) {
@@ -50,7 +56,7 @@ mod tests {
     use object_store_repo::Owner;
     use uuid::Uuid;
 
-    use super::{delete, list, owner_of_new, read};
+    use super::{delete, finish_upload, list, owner_of_new, read};
     use crate::actor::Actor::{Anonymous, System, User};
 
     fn ann() -> UserId {
@@ -74,7 +80,7 @@ mod tests {
 
     #[test]
     fn foreign_media_is_out_of_reach() {
-        for decide in [read, delete] {
+        for decide in [read, delete, finish_upload] {
             assert!(decide(User(ann()), Some(ann())).is_ok());
             assert!(decide(System, Some(ann())).is_ok());
             assert!(decide(User(ben()), Some(ann())).is_err());
@@ -86,6 +92,7 @@ mod tests {
     fn ownerless_media_is_read_by_all_and_deleted_by_the_system() {
         for actor in [User(ann()), Anonymous, System] {
             assert!(read(actor, None).is_ok());
+            assert!(finish_upload(actor, None).is_ok());
         }
         assert!(delete(User(ann()), None).is_err());
         assert!(delete(Anonymous, None).is_err());

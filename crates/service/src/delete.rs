@@ -53,7 +53,7 @@ impl ObjectStoreService {
     }
 }
 
-async fn delete_row(conn: &mut Connection<'_>, actor: Actor, id: MediaId) -> Result<ObjectIntent> {
+pub(crate) async fn delete_row(conn: &mut Connection<'_>, actor: Actor, id: MediaId) -> Result<ObjectIntent> {
     require_transaction(conn)?;
     let (s3_key, user_id) = match id {
         MediaId::Image(id) => delete_image_row(conn, actor, id).await?,
@@ -66,8 +66,6 @@ async fn delete_row(conn: &mut Connection<'_>, actor: Actor, id: MediaId) -> Res
         user_id,
         declared: "{}",
         multipart_upload_id: None,
-        idempotency_key: None,
-        request_hash: None,
     };
     // The row said that its object is whole: every write to this key has been answered, so none can still land.
     let deadlines = Deadlines { not_before_in: Duration::ZERO, clears_in: Duration::ZERO };

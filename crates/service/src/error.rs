@@ -29,10 +29,24 @@ pub enum ObjectStoreError {
     /// more; upload again.
     #[error("the upload has expired")]
     UploadExpired,
-    /// What is already stored excludes this: a unique value is taken, or another module's row refers to what is to be
-    /// deleted.
-    #[error("conflicts with what is already stored")]
-    Conflict(#[source] RepoError),
+    /// Something that was done before excludes this.
+    #[error(transparent)]
+    Conflict(#[from] ConflictError),
+    /// The same request is still being worked on. Ask again in a while.
+    #[error("the same request is still in progress")]
+    InProgress,
+    /// The client has not sent the bytes of a direct upload yet, or is still changing them. Complete it later.
+    #[error("the bytes of the upload have not been received")]
+    NotReceived,
+    /// A verify that was to repair has found more to remove than it may, and has removed nothing. Make sure that this is
+    /// the right database for this bucket.
+    #[error("{found} objects and uploads have no name, more than the {limit} that may be removed; nothing was")]
+    TooManyOrphans {
+        /// How many would go.
+        found: u64,
+        /// How many may.
+        limit: u64,
+    },
     /// The bytes of the upload could not be read from where they come. Nothing was stored.
     #[error("the bytes of the upload could not be read")]
     Body(#[source] std::io::Error),
@@ -55,6 +69,32 @@ pub enum ObjectStoreError {
     /// A part of the module stopped working: a thread of the runtime panicked or the runtime is shutting down.
     #[error("interrupted: {0}")]
     Interrupted(&'static str),
+}
+
+/// What was done before, and excludes what is asked for now.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConflictError {
+    /// The id or the object key is taken, or another module's row refers to what is to be deleted.
+    #[error("conflicts with what is already stored")]
+    Taken(#[source] RepoError),
+    /// The idempotency key came with another request before.
+    #[error("the idempotency key was used for another request")]
+    IdempotencyKey,
+    /// The upload that is to be cancelled was completed.
+    #[error("the upload was completed")]
+    Completed,
+}
+
+impl ConflictError {
+    /// A stable word for the cause.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Taken(_) => "conflict",
+            Self::IdempotencyKey => "idempotency_key_reused",
+            Self::Completed => "upload_completed",
+        }
+    }
 }
 
 /// A setting that is missing or wrong. Its message names the setting and what is allowed, never a secret.
@@ -206,6 +246,25 @@ pub enum ValidationError {
         /// The size of the object.
         size_bytes: u64,
     },
+    /// Not an idempotency key.
+    #[error("an idempotency key has 1 to {limit} visible ASCII characters, which this one of {actual} bytes has not")]
+    BadIdempotencyKey {
+        /// The most characters allowed.
+        limit: usize,
+        /// The length of what was given, in bytes.
+        actual: usize,
+    },
+    /// A direct upload by `PUT` whose size was not said.
+    #[error("a direct upload by PUT needs the exact size")]
+    SizeRequired,
+    /// A way of direct upload that the storage does not have.
+    #[error("the storage takes no direct uploads by {method}; use {alternative}")]
+    MethodUnsupported {
+        /// The way that was asked for.
+        method: &'static str,
+        /// The way that works.
+        alternative: &'static str,
+    },
 }
 
 impl ObjectStoreError {
@@ -216,7 +275,10 @@ impl ObjectStoreError {
             Self::NotFound => "not_found",
             Self::Forbidden => "forbidden",
             Self::UploadExpired => "upload_expired",
-            Self::Conflict(_) => "conflict",
+            Self::Conflict(error) => error.code(),
+            Self::InProgress => "in_progress",
+            Self::NotReceived => "upload_not_received",
+            Self::TooManyOrphans { .. } => "too_many_orphans",
             Self::Body(_) => "body_unreadable",
             Self::Storage(error) => storage_code(error),
             Self::Database(error) => database_code(error),
@@ -232,12 +294,13 @@ impl ObjectStoreError {
         match self {
             Self::Storage(error) => error.retry_class() != RetryClass::Never,
             Self::Database(error) => error.is_retryable(),
-            Self::Interrupted(_) => true,
+            Self::InProgress | Self::NotReceived | Self::Interrupted(_) => true,
             Self::Invalid(_)
             | Self::NotFound
             | Self::Forbidden
             | Self::UploadExpired
             | Self::NoTransaction
+            | Self::TooManyOrphans { .. }
             | Self::Conflict(_)
             | Self::Body(_)
             | Self::Inconsistent(_)
@@ -266,6 +329,9 @@ impl ValidationError {
             Self::BadPageSize { .. } => "bad_page_size",
             Self::BadUrlLife { .. } => "bad_url_life",
             Self::BadRange { .. } => "bad_range",
+            Self::BadIdempotencyKey { .. } => "bad_idempotency_key",
+            Self::SizeRequired => "size_required",
+            Self::MethodUnsupported { .. } => "upload_method_unsupported",
         }
     }
 }
@@ -308,7 +374,7 @@ impl From<StorageError> for ObjectStoreError {
 impl From<RepoError> for ObjectStoreError {
     fn from(error: RepoError) -> Self {
         match error {
-            RepoError::Conflict { .. } => Self::Conflict(error),
+            RepoError::Conflict { .. } => Self::Conflict(ConflictError::Taken(error)),
             error => Self::Database(error),
         }
     }

@@ -1,4 +1,4 @@
-//! The use cases of the object store: upload, read, list, sign, delete and sweep.
+//! The use cases of the object store: upload, direct upload, read, list, sign, delete and sweep.
 //!
 //! **Architecture invariant:** this crate knows storage only through the port: no vendor is in its dependencies. It
 //! never holds a connection or a transaction across a storage call, and never makes a side effect outside the database
@@ -8,9 +8,13 @@ mod actor;
 mod authorize;
 mod content_disposition;
 mod delete;
+mod direct;
 mod download;
 mod dto;
+mod due;
+mod erase;
 mod error;
+mod explain;
 mod filename;
 mod read;
 mod service;
@@ -19,16 +23,20 @@ mod sign;
 mod sweep;
 mod translate;
 mod upload;
+mod verify;
 
 pub use actor::Actor;
 pub use content_disposition::{Disposition, content_disposition};
 pub use dto::{
-    AudioCreate, AudioRead, Cursor, CursorError, FileCreate, FileRef, FileUploadResult, ImageCreate, ImageRead, Page,
-    PageRequest, SignedUrl, SweepReport, UploadBody, UrlOptions,
+    AudioCreate, AudioRead, Cursor, CursorError, DirectUpload, DirectUploadCreate, FileCreate, FileRef,
+    FileUploadResult, ImageCreate, ImageRead, Page, PageRequest, SignedUrl, SweepReport, UploadBody, UploadMethod,
+    UploadVia, UrlOptions,
 };
-pub use error::{ConfigError, ObjectStoreError, Result, ValidationError};
+pub use dto::{DueReport, EraseReport, IntentRead, NamedBy, ObjectFacts, ObjectLife, ObjectSeen, UploadSeen};
+pub use error::{ConfigError, ConflictError, ObjectStoreError, Result, ValidationError};
 pub use filename::Filename;
 pub use object_store_repo::Owner;
 pub use service::ObjectStoreService;
 pub use settings::{Limits, Settings, Timings};
 pub use upload::{StagedAudio, StagedFile, StagedImage};
+pub use verify::{Finding, VerifyOptions, VerifyProgress, VerifyReport};

@@ -6,12 +6,14 @@ use object_store_storage::MAX_PRESIGN_SECONDS;
 use crate::error::ConfigError;
 
 /// Everything about the use cases that a host can choose.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// What is accepted.
     pub limits: Limits,
     /// How long things take.
     pub timings: Timings,
+    /// Direct uploads up to this many bytes are hashed when they are completed; the digest of larger ones stays unknown.
+    pub hash_at_completion: u64,
 }
 
 /// What is accepted. Each limit is inclusive.
@@ -51,6 +53,16 @@ pub struct Timings {
     pub sweep_retry_max: Duration,
     /// The life of a signed URL where the caller does not say.
     pub signed_url: Duration,
+    /// How long a client may send a direct upload where the caller does not say. At most 7 days.
+    pub direct_upload: Duration,
+    /// How long an idempotency key is remembered, counted from when its upload was committed or could last have been.
+    pub idempotency: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { limits: Limits::default(), timings: Timings::default(), hash_at_completion: 64 << 20 }
+    }
 }
 
 impl Settings {
@@ -69,7 +81,16 @@ impl Settings {
             max_duration,
             max_page,
         } = &self.limits;
-        let Timings { upload_fence, late_write, sweep_lease, sweep_retry, sweep_retry_max, signed_url } = &self.timings;
+        let Timings {
+            upload_fence,
+            late_write,
+            sweep_lease,
+            sweep_retry,
+            sweep_retry_max,
+            signed_url,
+            direct_upload,
+            idempotency,
+        } = &self.timings;
         let longest_url = Duration::from_secs(MAX_PRESIGN_SECONDS.into());
         let rules = [
             ("formats", !formats.is_empty(), "must name at least one format"),
@@ -85,6 +106,8 @@ impl Settings {
             ("sweep_lease", !sweep_lease.is_zero(), "must be above 0"),
             ("sweep_retry", *sweep_retry <= *sweep_retry_max, "must be at most sweep_retry_max"),
             ("signed_url", (SHORTEST_URL..=longest_url).contains(signed_url), "must be 1 second to 7 days"),
+            ("direct_upload", (SHORTEST_URL..=longest_url).contains(direct_upload), "must be 1 second to 7 days"),
+            ("idempotency", idempotency.as_secs() < A_YEAR, "must be below a year"),
         ];
         match rules.iter().find(|(_, holds, _)| !holds) {
             Some((setting, _, allowed)) => Err(ConfigError::new(*setting, *allowed)),
@@ -122,6 +145,8 @@ impl Default for Timings {
             sweep_retry: Duration::from_secs(10),
             sweep_retry_max: Duration::from_hours(1),
             signed_url: Duration::from_mins(15),
+            direct_upload: Duration::from_hours(1),
+            idempotency: Duration::from_hours(24),
         }
     }
 }

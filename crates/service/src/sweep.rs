@@ -49,6 +49,7 @@ impl ObjectStoreService {
             }
             // Storage that fails is not asked again and again; a key that fails is due again before long.
             if !was_full || report.failed > 0 {
+                self.forget_idempotency_keys().await?;
                 return Ok(report);
             }
         }

@@ -17,6 +17,12 @@ pub struct CorruptRow {
     source: Box<dyn StdError + Send + Sync>,
 }
 
+impl CorruptRow {
+    pub(crate) fn of(id: impl std::fmt::Display, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { id: id.to_string(), source: source.into() }
+    }
+}
+
 impl TryFrom<ImageModel> for ImageRead {
     type Error = CorruptRow;
 

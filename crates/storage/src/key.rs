@@ -59,6 +59,16 @@ impl ObjectKey {
         Self::parse(&format!("staging/{id}/{nonce}"))
     }
 
+    /// What the keys of all objects of `id` begin with: `<kind>/<id>/`.
+    pub fn object_directory(kind: &str, id: &str) -> String {
+        format!("{kind}/{id}/")
+    }
+
+    /// What the staging keys of `id` begin with: `staging/<id>/`.
+    pub fn staging_directory(id: &str) -> String {
+        format!("staging/{id}/")
+    }
+
     /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -98,6 +108,14 @@ mod tests {
         let key = ObjectKey::for_object("image", "0193-a", "f00d").unwrap();
         assert_eq!(key.as_str(), "image/0193-a/f00d");
         assert_eq!(ObjectKey::parse(key.as_str()), Ok(key));
+    }
+
+    #[test]
+    fn a_key_lies_in_its_directory() {
+        let (object, staging) =
+            (ObjectKey::for_object("image", "0193", "f00d"), ObjectKey::for_staging("0193", "f00d"));
+        assert!(object.unwrap().as_str().starts_with(&ObjectKey::object_directory("image", "0193")));
+        assert!(staging.unwrap().as_str().starts_with(&ObjectKey::staging_directory("0193")));
     }
 
     #[test]

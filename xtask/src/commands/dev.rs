@@ -7,10 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use object_store_public::Config;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::commands::seed;
 use crate::output;
+use crate::stop::Stop;
 use crate::store::{self, Store};
 
 /// Serve a store with sample media until Ctrl-C: SQLite and an S3 server on loopback, nothing to install.
@@ -79,23 +79,4 @@ async fn settings(store: &Store) -> anyhow::Result<String> {
 fn directory() -> io::Result<PathBuf> {
     let configured = env::var_os("OBJECT_STORE_DIR").filter(|directory| !directory.is_empty());
     PathBuf::from(configured.unwrap_or_else(|| ".object-store".into())).canonicalize()
-}
-
-/// Ctrl-C, or a polite `kill`. Listens from its making on, so that none is missed.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Stop {
-    fn listen() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn requested(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }

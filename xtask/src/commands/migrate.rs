@@ -1,10 +1,10 @@
 //! `migrate`: the tables and the bucket.
 
-use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
+use crate::confirm::confirmed;
 use crate::output;
 use crate::store::Store;
 
@@ -75,15 +75,4 @@ async fn revert(store: &Store, count: usize, yes: bool) -> anyhow::Result<()> {
         output::line(format!("reverted {name}"))?;
     }
     Ok(output::line(format!("{version}: {} taken back", reverted.len()))?)
-}
-
-fn confirmed(question: &str) -> anyhow::Result<bool> {
-    if !io::stdin().is_terminal() {
-        bail!("taking back migrations deletes data: without a terminal to ask at, say --yes");
-    }
-    eprint!("{question} Type yes to go on: ");
-    io::stderr().flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).context("the answer could not be read")?;
-    Ok(answer.trim() == "yes")
 }

@@ -1,9 +1,12 @@
 //! One file a command.
 
 mod dev;
+mod erase_user;
+mod explain;
 mod get;
 mod ls;
 mod migrate;
+mod probe;
 mod put;
 mod rm;
 mod seed;
@@ -11,6 +14,7 @@ mod show;
 mod sweep;
 mod test;
 mod url;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -30,6 +34,10 @@ pub(crate) enum Command {
     Get(get::Args),
     Rm(rm::Args),
     Sweep(sweep::Args),
+    Verify(verify::Args),
+    Explain(explain::Args),
+    EraseUser(erase_user::Args),
+    Probe(probe::Args),
 }
 
 /// Does it.
@@ -46,5 +54,9 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Get(args) => get::run(&args).await,
         Command::Rm(args) => rm::run(&args).await,
         Command::Sweep(args) => sweep::run(&args).await,
+        Command::Verify(args) => verify::run(&args).await,
+        Command::Explain(args) => explain::run(&args).await,
+        Command::EraseUser(args) => erase_user::run(&args).await,
+        Command::Probe(args) => probe::run(&args),
     }
 }

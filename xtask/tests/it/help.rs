@@ -5,7 +5,22 @@ use std::{env, fs};
 
 use crate::shell::xtask;
 
-const COMMANDS: [&str; 11] = ["dev", "test", "migrate", "seed", "put", "ls", "show", "url", "get", "rm", "sweep"];
+const COMMANDS: [&str; 14] = [
+    "dev",
+    "test",
+    "migrate",
+    "seed",
+    "put",
+    "ls",
+    "show",
+    "url",
+    "get",
+    "rm",
+    "sweep",
+    "verify",
+    "explain",
+    "erase-user",
+];
 
 #[test]
 fn the_help_is_as_written_down() {

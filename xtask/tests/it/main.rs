@@ -6,6 +6,7 @@ mod arrows;
 mod commands;
 mod dev;
 mod help;
+mod operating;
 mod shell;
 mod tidy;
 mod tree;

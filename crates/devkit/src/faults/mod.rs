@@ -90,6 +90,12 @@ pub enum Fault {
         /// Which byte, counted from 0 and from the start of the range that is read.
         at: u64,
     },
+    /// A page of a listing that ends after so many objects, and says that it is the last. Only for
+    /// [`Operation::ListPage`].
+    CutListing {
+        /// How many objects are listed.
+        after_objects: usize,
+    },
 }
 
 /// One call, as it reached the storage.
@@ -111,6 +117,7 @@ pub struct Call {
 pub struct FaultyStorage {
     inner: Arc<dyn ObjectStorage>,
     suspending: bool,
+    timeless: bool,
     state: Mutex<State>,
 }
 
@@ -131,7 +138,7 @@ struct Rule {
 impl FaultyStorage {
     /// In front of `inner`, without any fault.
     pub fn new(inner: Arc<dyn ObjectStorage>) -> Self {
-        Self { inner, suspending: false, state: Mutex::default() }
+        Self { inner, suspending: false, timeless: false, state: Mutex::default() }
     }
 
     /// Makes every call wait once before its effect and once after it, as calls over a network do. So a future can be
@@ -143,14 +150,26 @@ impl FaultyStorage {
         self
     }
 
+    /// Does not tell when objects were written, as not every storage does.
+    #[must_use]
+    pub fn timeless(mut self) -> Self {
+        self.timeless = true;
+        self
+    }
+
     /// Makes calls of one operation fail. Faults asked for earlier come first; each counts the calls for itself.
     ///
     /// # Panics
-    /// When a fault of downloads is asked for another operation than [`Operation::Get`].
+    /// When a fault of downloads is asked for another operation than [`Operation::Get`], or one of listings for another
+    /// than [`Operation::ListPage`].
     pub fn fail(&self, operation: Operation, when: When, fault: Fault) {
         assert!(
             operation == Operation::Get || !fault.is_of_downloads(),
             "{fault:?} can only happen to a get, not to {operation:?}"
+        );
+        assert!(
+            operation == Operation::ListPage || !fault.is_of_listings(),
+            "{fault:?} can only happen to a listing, not to {operation:?}"
         );
         self.lock().rules.push(Rule { operation: Some(operation), when, fault, matched: 0 });
     }
@@ -158,9 +177,10 @@ impl FaultyStorage {
     /// Makes calls fail, whatever they ask for, counted over all operations.
     ///
     /// # Panics
-    /// When a fault of downloads is asked for.
+    /// When a fault of downloads or of listings is asked for.
     pub fn fail_any(&self, when: When, fault: Fault) {
         assert!(!fault.is_of_downloads(), "{fault:?} can only happen to a get, not to any operation");
+        assert!(!fault.is_of_listings(), "{fault:?} can only happen to a listing, not to any operation");
         self.lock().rules.push(Rule { operation: None, when, fault, matched: 0 });
     }
 
@@ -201,7 +221,7 @@ impl FaultyStorage {
     ) -> StorageResult<T> {
         self.suspend().await;
         match fault {
-            None | Some(Fault::CutDownload { .. } | Fault::FlipDownload { .. }) => {
+            None | Some(Fault::CutDownload { .. } | Fault::FlipDownload { .. } | Fault::CutListing { .. }) => {
                 let answer = call.await;
                 self.suspend().await;
                 answer
@@ -262,6 +282,10 @@ impl fmt::Debug for FaultyStorage {
 impl Fault {
     fn is_of_downloads(self) -> bool {
         matches!(self, Self::CutDownload { .. } | Self::FlipDownload { .. })
+    }
+
+    fn is_of_listings(self) -> bool {
+        matches!(self, Self::CutListing { .. })
     }
 }
 

@@ -5,7 +5,7 @@ use object_store_storage::{
     StorageResult,
 };
 
-use super::{FaultyStorage, Operation, Subject, stream};
+use super::{Fault, FaultyStorage, Operation, Subject, stream};
 
 #[async_trait]
 impl ObjectStorage for FaultyStorage {
@@ -20,7 +20,8 @@ impl ObjectStorage for FaultyStorage {
     }
 
     async fn head(&self, key: &ObjectKey) -> StorageResult<ObjectMeta> {
-        self.run(Operation::Head.of(key), self.inner.head(key)).await
+        let meta = self.run(Operation::Head.of(key), self.inner.head(key)).await?;
+        Ok(ObjectMeta { last_modified: meta.last_modified.filter(|_| !self.timeless), ..meta })
     }
 
     async fn copy(&self, from: &ObjectKey, to: &ObjectKey, condition: &CopyCondition) -> StorageResult<ObjectMeta> {
@@ -33,7 +34,16 @@ impl ObjectStorage for FaultyStorage {
     }
 
     async fn list_page(&self, prefix: &str, after: Option<&str>, limit: u16) -> StorageResult<ListPage> {
-        self.run(Operation::ListPage.of_none(), self.inner.list_page(prefix, after, limit)).await
+        let fault = self.note(Operation::ListPage.of_none());
+        let mut page = self.do_or_fail(fault, self.inner.list_page(prefix, after, limit)).await?;
+        if let Some(Fault::CutListing { after_objects }) = fault {
+            page.objects.truncate(after_objects);
+            page.has_more = false;
+        }
+        if self.timeless {
+            page.objects.iter_mut().for_each(|object| object.last_modified = None);
+        }
+        Ok(page)
     }
 
     async fn list_multipart_uploads(&self, prefix: &str, marker: Option<&str>) -> StorageResult<MultipartUploadPage> {

@@ -13,6 +13,8 @@ const STREAMINFO: u8 = 0;
 const VORBIS_COMMENT: u8 = 4;
 /// The last frame lies within this of the end: larger frames than that are not streamable (RFC 9639 section 7).
 const TAIL: usize = 64 << 10;
+/// Frames of CD quality are hardly larger.
+const SMALL_TAIL: usize = 16 << 10;
 
 pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>) -> Result<AudioFacts, Fault> {
     let mut tags = Tags::default();
@@ -70,11 +72,18 @@ fn read_blocks<S: Read + Seek>(source: &mut Source<S>, mut at: u64, tags: &mut T
 
 /// Where the last frame ends, in samples: frames are numbered, and their headers have a checksum of their own.
 fn last_sample<S: Read + Seek>(source: &mut Source<S>, frames_at: u64, block_size: u16) -> Result<Option<u64>, Fault> {
-    let start = source.len().saturating_sub(TAIL as u64).max(frames_at);
-    let tail = source.up_to(start, TAIL)?;
-    let starts = (0..tail.len().saturating_sub(5)).rev();
-    let frames = starts.filter_map(|at| frame_end(slice(&tail, at, 16), u64::from(block_size)));
-    Ok(frames.into_iter().next())
+    for len in [SMALL_TAIL, TAIL] {
+        let start = source.len().saturating_sub(len as u64).max(frames_at);
+        let tail = source.up_to(start, len)?;
+        let mut starts = (0..tail.len().saturating_sub(5)).rev();
+        if let Some(end) = starts.find_map(|at| frame_end(slice(&tail, at, 16), u64::from(block_size))) {
+            return Ok(Some(end));
+        }
+        if start == frames_at {
+            break;
+        }
+    }
+    Ok(None)
 }
 
 /// The first sample after the frame that starts with `header` (section 9.1); `None` when none starts there.

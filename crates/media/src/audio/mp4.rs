@@ -17,6 +17,8 @@ use crate::text;
 const MAX_TRACKS: usize = 64;
 const MAX_TABLE: usize = 1 << 20;
 const MAX_VALUE: usize = 2048;
+/// A longer table of sizes is not worth reading for an average.
+const MAX_SIZES: u64 = 4096;
 
 struct Track {
     id: u32,
@@ -25,7 +27,7 @@ struct Track {
     duration: u64,
     /// In the film's timescale.
     edited: Option<u64>,
-    table: (u64, u64),
+    table: Box4,
     format: StreamFormat,
 }
 
@@ -71,12 +73,13 @@ pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>) -> Result<AudioFacts
     if !film.has_media {
         return Err(Fault::Corrupt("it has no media data"));
     }
+    let counted = if track.duration > 0 { 0 } else { table_duration(source, track.table)? };
     let facts = match track.edited {
         Some(edited) if timescale > 0 && track.allows(edited, timescale) => {
             facts.lasting(edited, u64::from(timescale), DurationSource::Header)
         }
         _ if track.duration > 0 => facts.lasting(track.duration, rate, DurationSource::Header),
-        _ if track.table.1 > 0 => facts.lasting(track.table.1, rate, DurationSource::Counted),
+        _ if counted > 0 => facts.lasting(counted, rate, DurationSource::Counted),
         _ => match fragments_duration(source, moov, &film.fragments, track.id)? {
             0 => facts,
             total => facts.lasting(total, rate, DurationSource::Counted),
@@ -84,10 +87,16 @@ pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>) -> Result<AudioFacts
     };
     let mut tags = Tags::default();
     read_tags(source, moov, &mut tags)?;
-    let stated = track.format.bitrate;
-    let bytes = if track.table.0 > 0 { track.table.0 } else { film.media_bytes };
-    let facts = facts.averaging(bytes);
-    Ok(tags.tell(AudioFacts { bitrate: facts.bitrate.or(stated), ..facts }))
+    // The media data hold the other tracks, too, so they are asked last.
+    let facts = match (table_bytes(source, track.table)?, track.format.bitrate) {
+        (0, Some(stated)) => AudioFacts { bitrate: Some(stated), ..facts },
+        (0, None) => facts.averaging(film.media_bytes),
+        (bytes, stated) => {
+            let facts = facts.averaging(bytes);
+            AudioFacts { bitrate: facts.bitrate.or(stated), ..facts }
+        }
+    };
+    Ok(tags.tell(facts))
 }
 
 /// Walks the top level. Media data may be cut by the end of the file: what describes it is then still true.
@@ -185,12 +194,11 @@ fn read_track<S: Read + Seek>(source: &mut Source<S>, trak: Box4) -> Result<Trac
     let stsd = find_child(source, stbl.body, stbl.end, *b"stsd")?;
     let stsd = contents(source, stsd.ok_or(Fault::Corrupt("its track does not say how it is coded"))?, 4096)?;
     let format = read_format(&stsd)?;
-    let table = (table_bytes(source, stbl)?, table_duration(source, stbl)?);
     let edited = match find_path(source, trak, &[*b"edts", *b"elst"])? {
         Some(elst) => edited_duration(&contents(source, elst, MAX_TABLE)?),
         None => None,
     };
-    Ok(Track { id, timescale, duration, edited, table, format })
+    Ok(Track { id, timescale, duration, edited, table: stbl, format })
 }
 
 /// Timescale and duration of `mvhd` and `mdhd`; an unknown duration is 0.
@@ -227,7 +235,7 @@ fn table_bytes<S: Read + Seek>(source: &mut Source<S>, stbl: Box4) -> Result<u64
     let Some(stsz) = find_child(source, stbl.body, stbl.end, *b"stsz")? else { return Ok(0) };
     let head = contents(source, stsz, 12)?;
     let (each, count) = (u64::from(u32_be(&head, 4)), u64::from(u32_be(&head, 8)));
-    if each > 0 || count > 16_384 {
+    if each > 0 || count > MAX_SIZES {
         return Ok(each.saturating_mul(count));
     }
     let sizes = contents(source, stsz, MAX_TABLE)?;

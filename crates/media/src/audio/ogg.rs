@@ -16,7 +16,7 @@ use crate::source::Source;
 const MAX_PAGE: usize = 27 + 255 + 255 * 255;
 const SMALL_TAIL: usize = 8 << 10;
 /// Comments are read from this much of their packet; pictures come later or are skipped.
-const MAX_COMMENTS: usize = 64 << 10;
+const MAX_COMMENTS: usize = 8 << 10;
 /// No position: no packet ends on the page.
 const NO_GRANULE: u64 = u64::MAX;
 const BEGINNING: u8 = 2;

@@ -90,6 +90,7 @@ fn read_primary<S: Read + Seek>(
     let mut size = None;
     let mut clean = None;
     let (mut rotation, mut mirror, mut depth) = (0, None, None);
+    // What changes the picture ought to be marked essential, but viewers heed it also where it is not.
     for index in associated {
         match properties.get(index) {
             Some(Property::Size(width, height)) => size = Some((*width, *height)),

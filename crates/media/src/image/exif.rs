@@ -14,6 +14,18 @@ pub(super) fn orientation(block: &[u8]) -> u8 {
     read(tiff).and_then(|value| u8::try_from(value).ok()).filter(|value| (1..=8).contains(value)).unwrap_or(1)
 }
 
+/// Where the first directory of an EXIF block ends, by what its beginning says; past the block when it does not say.
+pub(super) fn directory_end(block: &[u8]) -> usize {
+    let prefix = if block.starts_with(b"Exif\0\0") { 6 } else { 0 };
+    let tiff = slice(block, prefix, usize::MAX);
+    let big_endian = tiff.starts_with(b"MM");
+    let start = if big_endian { u32_be(tiff, 4) } else { u32_le(tiff, 4) };
+    let start = usize::try_from(start).unwrap_or(usize::MAX);
+    let count = if big_endian { u16_be(tiff, start) } else { u16_le(tiff, start) };
+    let len = 2 + usize::from(count) * 12;
+    if slice(tiff, start, 2).len() < 2 { usize::MAX } else { prefix + start.saturating_add(len) }
+}
+
 /// The orientation in a PNG text chunk: XMP that is not compressed, or a hexadecimal EXIF profile.
 pub(super) fn orientation_in_text(text: &[u8]) -> Option<u8> {
     if text.starts_with(b"XML:com.adobe.xmp\0\0") {
@@ -75,6 +87,14 @@ mod tests {
         for value in [0, 9, 65_535] {
             assert_eq!(orientation(&block(value)), 1);
         }
+    }
+
+    #[test]
+    fn the_directory_tells_where_it_ends() {
+        assert_eq!(directory_end(&block(1)), 22);
+        assert_eq!(directory_end(&[b"Exif\0\0".to_vec(), block(1)].concat()), 28);
+        assert_eq!(directory_end(b"II*\0\xff\xff\xff\xff"), usize::MAX);
+        assert!(directory_end(b"MM") > 2);
     }
 
     #[test]

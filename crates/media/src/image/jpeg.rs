@@ -15,6 +15,10 @@ use crate::source::Source;
 const MAX_JUNK: u64 = 64 << 10;
 /// A ZIP end record lies within a 64 KiB comment and its own 22 bytes of the end.
 const TAIL: u64 = (64 << 10) + 22;
+/// Enough to see that a picture goes on to the end of the file.
+const SHORT_TAIL: u64 = 32 << 10;
+/// What is read of an EXIF segment at first.
+const EXIF_START: usize = 2 << 10;
 
 pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>, limits: &Limits) -> Result<ImageFacts, Fault> {
     let mut orientation = None;
@@ -44,12 +48,7 @@ pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>, limits: &Limits) -> 
                 let (width, height) = checked_size(limits, width, height)?;
                 found = Some((width, height, u8_at(&frame, 2)));
             }
-            0xE1 if orientation.is_none() => {
-                let segment = source.up_to(body + 2, usize::try_from(len - 2).unwrap_or_default())?;
-                if segment.starts_with(b"Exif\0\0") {
-                    orientation = Some(exif::orientation(&segment));
-                }
-            }
+            0xE1 if orientation.is_none() => orientation = read_exif(source, body + 2, len - 2)?,
             0xDA => break body + len,
             _ => {}
         }
@@ -64,6 +63,20 @@ pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>, limits: &Limits) -> 
     facts.bit_depth = Some(depth);
     facts.has_alpha = Some(false);
     Ok(facts.turned(orientation.unwrap_or(1)))
+}
+
+/// The orientation of an EXIF segment; `None` when it is something else. The first directory nearly always comes first,
+/// and thumbnails and maker notes after it: so the rest is fetched only when that is not so.
+fn read_exif<S: Read + Seek>(source: &mut Source<S>, at: u64, len: u64) -> Result<Option<u8>, Fault> {
+    let len = usize::try_from(len).unwrap_or_default();
+    let start = source.up_to(at, len.min(EXIF_START))?;
+    if !start.starts_with(b"Exif\0\0") {
+        return Ok(None);
+    }
+    if start.len() < len && exif::directory_end(&start) > start.len() {
+        return Ok(Some(exif::orientation(&source.up_to(at, len)?)));
+    }
+    Ok(Some(exif::orientation(&start)))
 }
 
 /// The marker at or after `at`, and where its segment starts.
@@ -82,21 +95,48 @@ fn next_marker<S: Read + Seek>(source: &mut Source<S>, at: u64) -> Result<(u8, u
 
 /// Cameras put more pictures, maps and padding after the end, so bytes there are tolerated; an archive or markup is
 /// not, because then the file is two things at once.
+///
+/// An archive is found by its end record, which a comment of up to 64 KiB may follow. So much is fetched unless the last
+/// part of the file is plainly image data up to a single end marker, which leaves no room for anything after it.
 fn check_tail<S: Read + Seek>(source: &mut Source<S>, scan: u64) -> Result<(), Fault> {
-    let start = source.len().saturating_sub(TAIL).max(scan);
-    let tail = source.up_to(start, usize::try_from(TAIL).unwrap_or_default())?;
-    let ended = find(&tail, b"\xff\xd9").is_some();
-    if !ended && is_image_data(&tail) {
+    let mut tail = read_tail(source, scan, SHORT_TAIL)?;
+    if !is_image_to_the_end(&tail) {
+        tail = read_tail(source, scan, TAIL)?;
+    }
+    let ended = find(&tail, b"\xff\xd9");
+    if ended.is_none() && is_image_data(&tail) {
         return Err(Fault::Corrupt(TRUNCATED));
     }
     let zip = rfind(&tail, b"PK\x05\x06").filter(|at| is_zip_end(&tail, *at));
-    let after_end = find(&tail, b"\xff\xd9").map_or(tail.len(), |at| at + 2);
+    let after_end = ended.map_or(tail.len(), |at| at + 2);
     let rest = slice(&tail, after_end, usize::MAX);
     if zip.is_none() && !holds_foreign_content(rest) {
         return Ok(());
     }
     let bytes = (tail.len() - after_end).max(1) as u64;
     Err(MediaError::TrailingData { format: Format::Jpeg, bytes }.into())
+}
+
+/// At most the last `len` bytes, from `scan` on.
+fn read_tail<S: Read + Seek>(source: &mut Source<S>, scan: u64, len: u64) -> Result<Vec<u8>, Fault> {
+    let start = source.len().saturating_sub(len).max(scan);
+    source.up_to(start, usize::try_from(len).unwrap_or_default())
+}
+
+/// Whether this is the inside of a scan and then the end of the picture, and dense as coded data are: a comment that only
+/// ends as a picture does is text or filling, and shows by few different bytes or no escaped ones.
+fn is_image_to_the_end(tail: &[u8]) -> bool {
+    let Some(scan) = tail.strip_suffix(b"\xff\xd9").filter(|scan| is_image_data(scan)) else { return false };
+    let mut counts = [0_usize; 256];
+    for byte in scan {
+        if let Some(count) = counts.get_mut(usize::from(*byte)) {
+            *count += 1;
+        }
+    }
+    let different = counts.iter().filter(|count| **count > 0).count();
+    let most = counts.iter().max().copied().unwrap_or_default();
+    let escaped = counts.get(0xFF).copied().unwrap_or_default();
+    different >= 240 && most < scan.len() / 16 && escaped >= scan.len() / 2048
 }
 
 /// Whether this is the inside of a scan: there, FF is followed by 00 or a restart marker only (ITU-T T.81 section F.1.2.3).

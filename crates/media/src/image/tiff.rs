@@ -39,25 +39,25 @@ impl Reader {
     }
 
     /// One number of an entry whose value lies in the entry itself.
-    fn value(&self, entry: &[u8]) -> u64 {
+    fn value(&self, entry: &[u8]) -> Option<u64> {
         let at = if self.big { 12 } else { 8 };
         match self.short(entry, 2) {
-            1 => u64::from(crate::bytes::u8_at(entry, at)),
-            3 => u64::from(self.short(entry, at)),
-            4 => u64::from(self.long(entry, at)),
-            16 if self.big => self.offset(entry, at),
-            _ => 0,
+            1 => Some(u64::from(crate::bytes::u8_at(entry, at))),
+            3 => Some(u64::from(self.short(entry, at))),
+            4 => Some(u64::from(self.long(entry, at))),
+            16 if self.big => Some(self.offset(entry, at)),
+            _ => None,
         }
     }
 }
 
 #[derive(Default)]
 struct Directory {
-    subfile_type: u64,
-    width: u64,
-    height: u64,
-    bits: u64,
-    orientation: u64,
+    subfile_type: Option<u64>,
+    width: Option<u64>,
+    height: Option<u64>,
+    bits: Option<u64>,
+    orientation: Option<u64>,
     next: u64,
 }
 
@@ -66,13 +66,14 @@ pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>, limits: &Limits) -> 
     let reader = Reader { big_endian: head.starts_with(b"MM"), big: slice(&head, 2, 2).contains(&b'+') };
     let first = reader.offset(&head, if reader.big { 8 } else { 4 });
     let directory = read_directory(source, &reader, first)?;
-    let side = |value: u64| u32::try_from(value).map_err(|_| Fault::Corrupt("its size is absurd"));
+    let side =
+        |value: Option<u64>| u32::try_from(value.unwrap_or_default()).map_err(|_| Fault::Corrupt("its size is absurd"));
     let (width, height) = checked_size(limits, side(directory.width)?, side(directory.height)?)?;
     let mut facts = ImageFacts::still(width, height);
-    facts.bit_depth = u8::try_from(directory.bits).ok().filter(|bits| *bits > 0);
+    facts.bit_depth = directory.bits.and_then(|bits| u8::try_from(bits).ok()).filter(|bits| *bits > 0);
     facts.frame_count = count_directories(source, &reader, first, directory.next, limits)?;
-    let orientation = u8::try_from(directory.orientation).ok().filter(|value| (1..=8).contains(value));
-    Ok(facts.turned(orientation.unwrap_or(1)))
+    let orientation = directory.orientation.and_then(|value| u8::try_from(value).ok());
+    Ok(facts.turned(orientation.filter(|value| (1..=8).contains(value)).unwrap_or(1)))
 }
 
 fn read_directory<S: Read + Seek>(source: &mut Source<S>, reader: &Reader, at: u64) -> Result<Directory, Fault> {
@@ -101,7 +102,8 @@ fn read_directory<S: Read + Seek>(source: &mut Source<S>, reader: &Reader, at: u
             ORIENTATION => &mut directory.orientation,
             _ => continue,
         };
-        *field = reader.value(entry);
+        // No field may come twice (section 2); readers take the first one that makes sense.
+        *field = field.or_else(|| reader.value(entry));
     }
     Ok(directory)
 }
@@ -125,7 +127,9 @@ fn count_directories<S: Read + Seek>(
             Err(Fault::Corrupt(_)) => break,
             Err(fault) => return Err(fault),
         };
-        frames += u32::from(directory.width > 0 && directory.height > 0 && directory.subfile_type & 1 == 0);
+        let shows = directory.width.is_some_and(|side| side > 0) && directory.height.is_some_and(|side| side > 0);
+        let is_thumbnail = directory.subfile_type.is_some_and(|flags| flags & 1 == 1);
+        frames += u32::from(shows && !is_thumbnail);
         next = directory.next;
     }
     Ok(frames)

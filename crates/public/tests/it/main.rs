@@ -5,5 +5,7 @@
 mod support;
 
 mod broken;
+mod direct;
 mod embedded;
 mod http;
+mod sweeping;

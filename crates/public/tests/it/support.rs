@@ -7,7 +7,7 @@ use object_store_public::{
     Actor, Config, DatabaseConfig, ObjectStoreModule, S3Config, S3Credentials, UserId, open, uuid,
 };
 use object_store_s3_provider::S3Provider;
-use object_store_storage::ObjectStorage;
+use object_store_storage::{ObjectKey, ObjectStorage, PutOptions};
 use tempfile::TempDir;
 
 /// The module on a directory of its own.
@@ -60,6 +60,23 @@ impl World {
         let page = storage.list_page("", None, 1000).await.unwrap();
         let uploads = storage.list_multipart_uploads("", None).await.unwrap();
         (page.objects.into_iter().map(|object| object.key).collect(), uploads.uploads.len())
+    }
+
+    /// Removes an object behind the module's back.
+    pub(crate) async fn lose(&self, key: &str) {
+        let key = ObjectKey::parse(key).unwrap();
+        self.storage().await.delete(&key).await.unwrap();
+    }
+
+    /// Puts an object behind the module's back.
+    pub(crate) async fn put_foreign(&self, key: &str) {
+        let key = ObjectKey::parse(key).unwrap();
+        let options = PutOptions { content_type: "text/plain".to_owned(), content_md5: None };
+        self.storage().await.put(&key, "foreign".into(), &options).await.unwrap();
+    }
+
+    async fn storage(&self) -> S3Provider {
+        S3Provider::connect(s3(&embedded(self.directory.path()).await)).await.unwrap()
     }
 }
 

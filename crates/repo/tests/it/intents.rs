@@ -11,10 +11,11 @@ use crate::support::{TestDatabase, intent, key, user, write};
 on_both_backends!(migrated:
     an_intent_comes_back_with_deadlines_by_the_databases_clock,
     a_key_has_one_intent,
-    an_idempotency_key_has_one_intent_for_each_user,
     an_upload_is_consumed_once_by_its_generation,
-    a_purge_is_a_new_generation_and_frees_the_idempotency_key,
+    a_purge_is_a_new_generation,
     a_fence_moves_until_the_upload_is_taken,
+    a_direct_upload_is_ended_once_and_keeps_its_clearing_time,
+    intents_are_found_under_their_directory,
     a_multipart_upload_is_noted,
     a_purge_can_be_written_over_an_intent,
     only_what_is_due_is_claimed_and_only_once,
@@ -49,13 +50,8 @@ async fn claim(db: &Database, limit: i64) -> Vec<ObjectIntent> {
 
 async fn an_intent_comes_back_with_deadlines_by_the_databases_clock(test: TestDatabase) {
     let key = key();
-    let new = NewIntent {
-        user_id: Some(user()),
-        multipart_upload_id: Some("upload"),
-        idempotency_key: Some("again"),
-        request_hash: Some([1; 32].into()),
-        ..intent(&key, IntentPurpose::Direct)
-    };
+    let new =
+        NewIntent { user_id: Some(user()), multipart_upload_id: Some("upload"), ..intent(&key, IntentPurpose::Direct) };
     let stored = create(&test.db, &new, LATER).await.unwrap();
 
     assert_eq!(get(&test.db, &key).await, Some(stored.clone()));
@@ -73,8 +69,6 @@ async fn an_intent_comes_back_with_deadlines_by_the_databases_clock(test: TestDa
         clears_at: created_at.checked_add(LATER.clears_in).unwrap(),
         attempts: 0,
         last_error: None,
-        idempotency_key: Some("again".to_owned()),
-        request_hash: new.request_hash,
         created_at,
     };
     assert_eq!(stored, expected);
@@ -87,24 +81,6 @@ async fn a_key_has_one_intent(test: TestDatabase) {
     assert_eq!(get(&test.db, &key).await, Some(first));
     let mut conn = test.db.reader().await.unwrap();
     assert_eq!(IntentRepo::count(&mut conn).await.unwrap(), 1);
-}
-
-async fn an_idempotency_key_has_one_intent_for_each_user(test: TestDatabase) {
-    for user_id in [None, Some(user()), Some(user())] {
-        let (first_key, second_key) = (key(), key());
-        let new = |key| NewIntent {
-            user_id,
-            idempotency_key: Some("same"),
-            request_hash: Some([1; 32].into()),
-            ..intent(key, IntentPurpose::Upload)
-        };
-        let first = create(&test.db, &new(&first_key), LATER).await;
-        assert!(first.is_some());
-        assert_eq!(create(&test.db, &new(&second_key), LATER).await, None);
-        let mut conn = test.db.reader().await.unwrap();
-        assert_eq!(IntentRepo::get_by_idempotency_key(&mut conn, user_id, "same").await.unwrap(), first);
-        assert_eq!(IntentRepo::get_by_idempotency_key(&mut conn, user_id, "other").await.unwrap(), None);
-    }
 }
 
 async fn an_upload_is_consumed_once_by_its_generation(test: TestDatabase) {
@@ -123,20 +99,14 @@ async fn an_upload_is_consumed_once_by_its_generation(test: TestDatabase) {
     assert_eq!(get(&test.db, &uploaded).await, None);
 }
 
-async fn a_purge_is_a_new_generation_and_frees_the_idempotency_key(test: TestDatabase) {
+async fn a_purge_is_a_new_generation(test: TestDatabase) {
     let key = key();
-    let new = NewIntent {
-        idempotency_key: Some("again"),
-        request_hash: Some([1; 32].into()),
-        ..intent(&key, IntentPurpose::Upload)
-    };
-    let before = create(&test.db, &new, LATER).await.unwrap();
+    let before = upload(&test.db, &key, LATER).await;
     let purge =
         async |generation| write(&test.db, async |conn| IntentRepo::to_purge(conn, &key, generation, NOW).await).await;
 
     let after = purge(1).await.unwrap();
     assert_eq!((after.purpose, after.generation), (IntentPurpose::Purge, 2));
-    assert_eq!((&after.idempotency_key, after.request_hash), (&None, None));
     assert!(after.not_before < before.not_before);
     assert_eq!(purge(1).await, None);
     assert!(!write(&test.db, async |conn| IntentRepo::consume_upload(conn, &key, 1).await).await);
@@ -160,6 +130,35 @@ async fn a_fence_moves_until_the_upload_is_taken(test: TestDatabase) {
     assert!(!renew(2).await);
 }
 
+async fn a_direct_upload_is_ended_once_and_keeps_its_clearing_time(test: TestDatabase) {
+    let (direct, uploaded) = (key(), key());
+    let before = create(&test.db, &intent(&direct, IntentPurpose::Direct), LATER).await.unwrap();
+    upload(&test.db, &uploaded, LATER).await;
+    let end = async |key, generation| {
+        write(&test.db, async |conn| IntentRepo::end_direct(conn, key, generation, Duration::ZERO).await).await
+    };
+
+    assert_eq!(end(&direct, 2).await, None);
+    assert_eq!(end(&uploaded, 1).await, None);
+    let after = end(&direct, 1).await.unwrap();
+    assert_eq!((after.purpose, after.generation), (IntentPurpose::Purge, 2));
+    assert!(after.not_before < before.not_before);
+    assert_eq!(after.clears_at, before.clears_at);
+    assert_eq!(end(&direct, 1).await, None);
+    assert_eq!(end(&direct, 2).await, None);
+}
+
+async fn intents_are_found_under_their_directory(test: TestDatabase) {
+    for (key, deadlines) in [("m/a/1", NOW), ("m/a/2", LATER), ("m/a", NOW), ("m/a0/1", NOW), ("m/a-/1", NOW)] {
+        upload(&test.db, key, deadlines).await;
+    }
+    let mut conn = test.db.reader().await.unwrap();
+    let found = IntentRepo::under(&mut conn, "m/a/").await.unwrap();
+    let found: Vec<_> = found.iter().map(|(intent, is_due)| (intent.s3_key.as_str(), *is_due)).collect();
+    assert_eq!(found, [("m/a/1", true), ("m/a/2", false)]);
+    assert_eq!(IntentRepo::under(&mut conn, "m/b/").await.unwrap(), []);
+}
+
 async fn a_multipart_upload_is_noted(test: TestDatabase) {
     let key = key();
     upload(&test.db, &key, NOW).await;
@@ -178,14 +177,9 @@ async fn a_purge_can_be_written_over_an_intent(test: TestDatabase) {
     let (fresh, taken) = (key(), key());
     upload(&test.db, &taken, LATER).await;
     for (key, generation) in [(&fresh, 1), (&taken, 2)] {
-        let new = NewIntent {
-            idempotency_key: Some("ignored"),
-            request_hash: Some([1; 32].into()),
-            ..intent(key, IntentPurpose::Upload)
-        };
+        let new = intent(key, IntentPurpose::Upload);
         let purge = write(&test.db, async |conn| IntentRepo::create_purge(conn, &new, NOW).await).await;
         assert_eq!((purge.purpose, purge.generation), (IntentPurpose::Purge, generation));
-        assert_eq!(purge.idempotency_key, None);
         assert_eq!(purge.not_before, purge.clears_at);
     }
     assert_eq!(claim(&test.db, 9).await.len(), 2);

@@ -6,10 +6,12 @@
 mod support;
 
 mod connecting;
+mod idempotency;
 mod intents;
 mod joining;
 mod media;
 mod migrations;
+mod naming;
 mod proxy;
 mod tls;
 mod transactions;

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 use diesel_async::RunQueryDsl;
-use object_store_models::schema::{audios, images, object_intents};
+use object_store_models::schema::{audios, idempotency_keys, images, object_intents, orphan_candidates};
 use object_store_repo::{Database, DatabaseConfig, Engine, ImageRepo, MigrationStatus, RepoError, query};
 
 use crate::support::{TestDatabase, has_image, image, key, store_image};
@@ -15,25 +15,34 @@ on_both_backends!(empty:
     a_version_is_told,
 );
 
-const NAME: &str = "2026-01-01-000000_objects";
+const NAMES: [&str; 3] =
+    ["2026-01-01-000000_objects", "2026-01-02-000000_idempotency_keys", "2026-01-03-000000_orphan_candidates"];
+
+/// As they are reverted.
+fn newest_first() -> Vec<&'static str> {
+    NAMES.into_iter().rev().collect()
+}
 
 async fn migrations_go_up_and_down_and_up(test: TestDatabase) {
     let status = async |applied| {
-        let expected = MigrationStatus { name: NAME.to_owned(), applied };
-        assert_eq!(test.db.migration_status().await.unwrap(), [expected]);
+        let expected = NAMES.map(|name| MigrationStatus { name: name.to_owned(), applied });
+        assert_eq!(test.db.migration_status().await.unwrap(), expected);
     };
     status(false).await;
-    assert_eq!(test.db.migrate().await.unwrap(), [NAME]);
+    assert_eq!(test.db.migrate().await.unwrap(), NAMES);
     status(true).await;
+    // One at a time, too.
+    assert_eq!(test.db.revert(1).await.unwrap(), [NAMES[2]]);
+    assert_eq!(test.db.migrate().await.unwrap(), [NAMES[2]]);
     assert!(test.db.migrate().await.unwrap().is_empty(), "there is nothing left to do");
     let before = catalogue(&test.db).await;
 
-    assert_eq!(test.db.revert(9).await.unwrap(), [NAME]);
+    assert_eq!(test.db.revert(9).await.unwrap(), newest_first());
     status(false).await;
     assert!(catalogue(&test.db).await.is_empty());
     assert!(test.db.revert(1).await.unwrap().is_empty());
 
-    assert_eq!(test.db.migrate().await.unwrap(), [NAME]);
+    assert_eq!(test.db.migrate().await.unwrap(), NAMES);
     assert_eq!(catalogue(&test.db).await, before);
     let key = key();
     store_image(&test.db, &image(&key, None)).await.unwrap();
@@ -51,7 +60,7 @@ async fn processes_migrate_at_the_same_time(test: TestDatabase) {
     for migration in migrations {
         applied += migration.await.unwrap();
     }
-    assert_eq!(applied, 1);
+    assert_eq!(applied, NAMES.len());
 }
 
 async fn the_status_changes_nothing(test: TestDatabase) {
@@ -138,8 +147,10 @@ async fn both_databases_have_the_columns_and_indexes_of_the_models() {
     let names: Vec<_> = columns.into_iter().map(|column| (column.of_table, column.name)).collect();
     let expected = [
         declared("audios", &audios::table.select(audios::all_columns)),
+        declared("idempotency_keys", &idempotency_keys::table.select(idempotency_keys::all_columns)),
         declared("images", &images::table.select(images::all_columns)),
         declared("object_intents", &object_intents::table.select(object_intents::all_columns)),
+        declared("orphan_candidates", &orphan_candidates::table.select(orphan_candidates::all_columns)),
     ]
     .concat();
     assert_eq!(names, expected);
@@ -148,10 +159,11 @@ async fn both_databases_have_the_columns_and_indexes_of_the_models() {
     assert_eq!(found, indexes(&postgres.db).await);
     let expected = [
         "audios_user_id_id",
+        "idempotency_keys_expires_at",
+        "idempotency_keys_ownerless_idempotency_key",
+        "idempotency_keys_user_id_idempotency_key",
         "images_user_id_id",
         "object_intents_not_before",
-        "object_intents_ownerless_idempotency_key",
-        "object_intents_user_id_idempotency_key",
     ];
     assert_eq!(found, expected);
 }
@@ -162,13 +174,13 @@ async fn schemas_in_one_postgres_database_do_not_see_each_other() {
     let open =
         |schema: &str| Database::open(&DatabaseConfig { schema: schema.to_owned(), ..test.config.clone() }).unwrap();
     let (first, second) = (open("First"), open("second"));
-    assert_eq!(first.migrate().await.unwrap(), [NAME]);
+    assert_eq!(first.migrate().await.unwrap(), NAMES);
     assert!(!second.migration_status().await.unwrap()[0].applied);
-    assert_eq!(second.migrate().await.unwrap(), [NAME]);
+    assert_eq!(second.migrate().await.unwrap(), NAMES);
     let key = key();
     let stored = store_image(&first, &image(&key, None)).await.unwrap();
     assert!(!has_image(&second, stored.id).await);
-    second.revert(1).await.unwrap();
+    second.revert(9).await.unwrap();
     assert!(has_image(&first, stored.id).await);
     let missing = ImageRepo::exists(&mut second.reader().await.unwrap(), stored.id).await;
     assert!(matches!(missing, Err(RepoError::MigrationsPending { .. })), "{missing:?}");
@@ -183,7 +195,7 @@ async fn a_dropped_migration_finishes_or_leaves_nothing() {
             assert_eq!(test.db.pool_status().in_use, 0);
         }
         test.db.migrate().await.unwrap();
-        assert!(test.db.migration_status().await.unwrap()[0].applied);
-        assert_eq!(test.db.revert(1).await.unwrap(), [NAME]);
+        assert!(test.db.migration_status().await.unwrap().iter().all(|migration| migration.applied));
+        assert_eq!(test.db.revert(9).await.unwrap(), newest_first());
     }
 }

@@ -133,8 +133,6 @@ pub(crate) fn intent(key: &str, purpose: IntentPurpose) -> NewIntent<'_> {
         user_id: None,
         declared: r#"{"filename":"a.png"}"#,
         multipart_upload_id: None,
-        idempotency_key: None,
-        request_hash: None,
     }
 }
 

@@ -1,7 +1,11 @@
 //! What goes in and out of the use cases.
 
 mod create;
+mod direct;
+mod erase;
 mod file_ref;
+mod intent;
+mod life;
 mod page;
 mod read;
 mod sweep;
@@ -10,7 +14,11 @@ mod url;
 
 pub(crate) use create::Declared;
 pub use create::{AudioCreate, FileCreate, ImageCreate};
+pub use direct::{DirectUpload, DirectUploadCreate, UploadMethod, UploadVia};
+pub use erase::EraseReport;
 pub use file_ref::FileRef;
+pub use intent::{DueReport, IntentRead};
+pub use life::{NamedBy, ObjectFacts, ObjectLife, ObjectSeen, UploadSeen};
 pub use page::{Cursor, CursorError, Page, PageRequest};
 pub use read::{AudioRead, FileUploadResult, ImageRead};
 pub use sweep::SweepReport;

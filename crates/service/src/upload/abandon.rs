@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use object_store_models::MediaId;
 use object_store_repo::{Deadlines, IntentRepo};
 use object_store_storage::{ObjectKey, RetryClass, StorageError};
 use tracing::warn;
@@ -14,10 +15,9 @@ use crate::upload::{StagedFile, write::Intent};
 impl ObjectStoreService {
     /// Gives up a staged file, and removes its object at once if storage allows. A committed file is left alone.
     pub async fn discard(&self, staged: impl Into<StagedFile> + Send) {
-        let staged = staged.into();
-        let object = staged.object();
-        let intent = Intent { key: object.key.clone(), generation: object.generation };
-        self.abandon(&intent, Leftovers::ObjectOnly, LateWrite::Impossible).await;
+        if let Some(object) = staged.into().object() {
+            self.abandon(&object.intent(), Leftovers::ObjectOnly, LateWrite::Impossible).await;
+        }
     }
 
     /// Turns the intent of a failed upload into a purge, and tries that at once. Failures are left to the sweep: the
@@ -65,5 +65,12 @@ impl LateWrite {
 pub(crate) fn fresh_key(kind: &str, id: uuid::Uuid) -> Result<ObjectKey> {
     let nonce = uuid::Uuid::new_v4().simple().to_string();
     ObjectKey::for_object(kind, &id.to_string(), &nonce)
+        .map_err(|error| StorageError::InvalidRequest { reason: error.to_string() }.into())
+}
+
+/// A staging key that no client was ever given.
+pub(crate) fn fresh_staging_key(id: MediaId) -> Result<ObjectKey> {
+    let nonce = uuid::Uuid::new_v4().simple().to_string();
+    ObjectKey::for_staging(&id.to_string(), &nonce)
         .map_err(|error| StorageError::InvalidRequest { reason: error.to_string() }.into())
 }

@@ -1,6 +1,7 @@
 //! Committing: the row that makes a staged file real.
 
-use object_store_models::{AudioModel, ImageModel, NewAudio, NewImage};
+use object_store_media::{AudioFacts, ImageFacts};
+use object_store_models::{AudioId, AudioModel, ImageId, ImageModel, NewAudio, NewImage};
 use object_store_repo::{AudioRepo, Connection, ImageRepo, IntentRepo, RepoError};
 
 use crate::actor::Actor;
@@ -10,7 +11,7 @@ use crate::service::ObjectStoreService;
 use crate::sweep::Leftovers;
 use crate::upload::abandon::LateWrite;
 use crate::upload::staged::{StagedAudio, StagedFile, StagedImage, StagedObject};
-use crate::upload::write::{Intent, may_be_repeated, pause};
+use crate::upload::write::{may_be_repeated, pause};
 
 /// How often a commit is tried when it is not known whether it took effect, or when the database was busy.
 const COMMIT_ATTEMPTS: u32 = 3;
@@ -49,8 +50,12 @@ impl ObjectStoreService {
     /// [`ObjectStoreError::UploadExpired`] when a sweep has taken it for abandoned, [`ObjectStoreError::NoTransaction`].
     /// After any error, or when the future was dropped, the transaction must be rolled back.
     pub async fn commit_image(&self, conn: &mut Connection<'_>, staged: &StagedImage) -> Result<ImageRead> {
-        consume_intent(conn, &staged.object).await?;
-        Ok(insert_image(conn, staged).await?.try_into()?)
+        let Some((object, facts)) = &staged.work else {
+            return self.get_image(conn, Actor::System, staged.id).await;
+        };
+        self.settle_key(conn, staged.id.into(), object).await?;
+        consume_intent(conn, object).await?;
+        Ok(insert_image(conn, staged.id, object, facts).await?.try_into()?)
     }
 
     /// Makes a staged audio file real, inside the caller's transaction: once that is committed it exists; rolled back,
@@ -59,8 +64,12 @@ impl ObjectStoreService {
     /// # Errors
     /// As [`ObjectStoreService::commit_image`].
     pub async fn commit_audio(&self, conn: &mut Connection<'_>, staged: &StagedAudio) -> Result<AudioRead> {
-        consume_intent(conn, &staged.object).await?;
-        Ok(insert_audio(conn, staged).await?.try_into()?)
+        let Some((object, facts)) = &staged.work else {
+            return self.get_audio(conn, Actor::System, staged.id).await;
+        };
+        self.settle_key(conn, staged.id.into(), object).await?;
+        consume_intent(conn, object).await?;
+        Ok(insert_audio(conn, staged.id, object, facts).await?.try_into()?)
     }
 
     /// Makes a staged file real, as [`ObjectStoreService::commit_image`] or [`ObjectStoreService::commit_audio`].
@@ -76,9 +85,9 @@ impl ObjectStoreService {
         match self.commit_or_find(&staged).await {
             Ok(stored) => Ok(stored),
             Err(error) => {
-                let object = staged.object();
-                let intent = Intent { key: object.key.clone(), generation: object.generation };
-                self.abandon(&intent, Leftovers::ObjectOnly, LateWrite::Impossible).await;
+                if let Some(object) = staged.object() {
+                    self.abandon(&object.intent(), Leftovers::ObjectOnly, LateWrite::Impossible).await;
+                }
                 // If a commit of unknown outcome did take effect, there was no intent to abandon.
                 match error {
                     ObjectStoreError::Database(RepoError::CommitUnknown { .. }) => {
@@ -143,17 +152,21 @@ async fn consume_intent(conn: &mut Connection<'_>, object: &StagedObject) -> Res
     }
 }
 
-async fn insert_image(conn: &mut Connection<'_>, staged: &StagedImage) -> Result<ImageModel> {
-    let StagedImage { id, object, facts } = staged;
+async fn insert_image(
+    conn: &mut Connection<'_>,
+    id: ImageId,
+    object: &StagedObject,
+    facts: &ImageFacts,
+) -> Result<ImageModel> {
     let row = NewImage {
-        id: *id,
+        id,
         user_id: object.user_id,
         s3_key: object.key.as_str(),
         filename: object.filename.as_str(),
         content_type: object.format.content_type(),
         format: object.format.name(),
         size_bytes: stored_i64(object.size_bytes),
-        sha256: Some(object.sha256),
+        sha256: object.sha256,
         etag: &object.etag,
         width: stored_i32(facts.width),
         height: stored_i32(facts.height),
@@ -163,17 +176,21 @@ async fn insert_image(conn: &mut Connection<'_>, staged: &StagedImage) -> Result
     Ok(ImageRepo::create(conn, &row).await?)
 }
 
-async fn insert_audio(conn: &mut Connection<'_>, staged: &StagedAudio) -> Result<AudioModel> {
-    let StagedAudio { id, object, facts } = staged;
+async fn insert_audio(
+    conn: &mut Connection<'_>,
+    id: AudioId,
+    object: &StagedObject,
+    facts: &AudioFacts,
+) -> Result<AudioModel> {
     let row = NewAudio {
-        id: *id,
+        id,
         user_id: object.user_id,
         s3_key: object.key.as_str(),
         filename: object.filename.as_str(),
         content_type: object.format.content_type(),
         format: object.format.name(),
         size_bytes: stored_i64(object.size_bytes),
-        sha256: Some(object.sha256),
+        sha256: object.sha256,
         etag: &object.etag,
         duration_ms: facts.duration_ms.map(stored_i64),
         sample_rate: stored_i32(facts.sample_rate),

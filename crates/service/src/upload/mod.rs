@@ -1,14 +1,15 @@
 //! Uploading: bytes are staged under an intent, then committed as a row.
 
-mod abandon;
+pub(crate) mod abandon;
 mod commit;
-mod facts;
-mod intake;
-mod ranged;
-mod stage;
-mod staged;
+pub(crate) mod facts;
+pub(crate) mod idempotency;
+pub(crate) mod intake;
+pub(crate) mod ranged;
+pub(crate) mod stage;
+pub(crate) mod staged;
 mod tally;
-mod write;
+pub(crate) mod write;
 
 pub(crate) use commit::require_transaction;
 pub use staged::{StagedAudio, StagedFile, StagedImage};

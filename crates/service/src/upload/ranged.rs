@@ -26,6 +26,8 @@ pub(crate) struct RangedObject {
     head: Bytes,
     /// The most recently used last.
     blocks: VecDeque<(u64, Bytes)>,
+    /// What each range has to be of, where somebody else may write the object meanwhile.
+    etag: Option<String>,
 }
 
 impl RangedObject {
@@ -36,7 +38,13 @@ impl RangedObject {
         size_bytes: u64,
         head: Bytes,
     ) -> Self {
-        Self { storage, runtime, key, size_bytes, position: 0, head, blocks: VecDeque::new() }
+        Self { storage, runtime, key, size_bytes, position: 0, head, blocks: VecDeque::new(), etag: None }
+    }
+
+    /// Fails with [`StorageError::PreconditionFailed`] once the object is no longer the one with this entity tag.
+    pub(crate) fn only(mut self, etag: impl Into<String>) -> Self {
+        self.etag = Some(etag.into());
+        self
     }
 
     /// The bytes from `position` on, as many as are at hand; empty only at the end.
@@ -71,6 +79,9 @@ impl RangedObject {
     async fn fetch(&self, start: u64) -> StorageResult<Bytes> {
         let length = BLOCK.min(self.size_bytes - start);
         let download = self.storage.get(&self.key, Some(ByteRange { start, length })).await?;
+        if self.etag.as_ref().is_some_and(|etag| *etag != download.meta.etag) {
+            return Err(StorageError::PreconditionFailed);
+        }
         collect(download.stream).await
     }
 }

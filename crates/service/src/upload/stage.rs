@@ -18,7 +18,8 @@ use crate::service::ObjectStoreService;
 use crate::sweep::Leftovers;
 use crate::upload::abandon::LateWrite;
 use crate::upload::facts;
-use crate::upload::intake::{Intake, check_size, take_in};
+use crate::upload::idempotency::{Claim, IdempotencyKey, Keyed, RequestHash};
+use crate::upload::intake::{IN_MEMORY, Intake, check_size, take_in};
 use crate::upload::ranged::RangedObject;
 use crate::upload::staged::{StagedAudio, StagedFile, StagedImage, StagedObject};
 use crate::upload::tally::tallied;
@@ -54,7 +55,7 @@ impl ObjectStoreService {
 
     /// The policy had the kind checked before; should that ever fail, nothing stays behind.
     async fn not_expected(&self, staged: StagedFile) -> ObjectStoreError {
-        let detected = staged.object().format.content_type().to_owned();
+        let detected = staged.object().map_or("the other kind", |object| object.format.content_type()).to_owned();
         self.discard(staged).await;
         ValidationError::UnsupportedType { detected }.into()
     }
@@ -70,7 +71,8 @@ impl ObjectStoreService {
         let user_id = authorize::owner_of_new(actor, declared.owner)?;
         let filename = Filename::sanitize(&declared.filename);
         let policy = facts::policy(limits, expected, declared.content_type);
-        let request = Request { user_id, filename, policy };
+        let idempotency_key = declared.idempotency_key.map(IdempotencyKey::parse).transpose()?;
+        let request = Request { user_id, filename, policy, idempotency_key };
         match take_in(body, facts::max_bytes(limits, expected)).await? {
             Intake::Whole(bytes) => self.stage_whole(request, bytes).await,
             Intake::Long { head, rest, length } => self.stage_long(request, head, rest, length).await,
@@ -87,7 +89,11 @@ impl ObjectStoreService {
         let id = new_id(examined.format.kind());
         let options =
             PutOptions { content_type: examined.format.content_type().to_owned(), content_md5: Some(examined.md5) };
-        let (intent, outcome) = self.put_bytes(id, request.user_id, &bytes, &options).await?;
+        let keyed = request.keyed(b"whole", examined.sha256, None);
+        let (intent, outcome) = match self.put_bytes(id, request.user_id, keyed.as_ref(), &bytes, &options).await? {
+            Put::Done(intent, outcome) => (intent, outcome),
+            Put::StoredBefore(id) => return Ok(StagedFile::stored_before(id)),
+        };
         let object = StagedObject {
             key: intent.key,
             generation: intent.generation,
@@ -95,8 +101,9 @@ impl ObjectStoreService {
             filename: request.filename,
             format: examined.format,
             size_bytes: bytes.len() as u64,
-            sha256: examined.sha256,
+            sha256: Some(examined.sha256),
             etag: outcome.etag,
+            is_keyed: keyed.is_some(),
         };
         Ok(StagedFile::new(id.uuid(), object, examined.facts))
     }
@@ -107,14 +114,18 @@ impl ObjectStoreService {
         &self,
         id: MediaId,
         user_id: Option<UserId>,
+        keyed: Option<&Keyed>,
         bytes: &Bytes,
         options: &PutOptions,
-    ) -> Result<(Intent, PutOutcome)> {
+    ) -> Result<Put> {
         let mut attempt = 1;
         loop {
-            let intent = self.declare(id, user_id).await?;
+            let intent = match self.declare_keyed(id, user_id, keyed).await? {
+                Claim::Declared(intent) => intent,
+                Claim::StoredBefore(id) => return Ok(Put::StoredBefore(id)),
+            };
             match self.put(&intent, Body::Bytes(bytes.clone()), options).await {
-                Ok(outcome) => return Ok((intent, outcome)),
+                Ok(outcome) => return Ok(Put::Done(intent, outcome)),
                 // What had no effect was tried again where it failed, under the same key.
                 Err(ObjectStoreError::Storage(error))
                     if error.retry_class() == RetryClass::OutcomeUnknown && attempt < PUT_ATTEMPTS =>
@@ -139,7 +150,16 @@ impl ObjectStoreService {
         let limit = facts::max_bytes(&self.settings.limits, Some(format.kind()));
         check_size(length.unwrap_or(head.len() as u64), limit)?;
         let id = new_id(format.kind());
-        let intent = self.declare(id, request.user_id).await?;
+        let keyed = if request.idempotency_key.is_some() {
+            let beginning = head.slice(..head.len().min(IN_MEMORY));
+            request.keyed(b"long", blocking(move || Ok(sha256(&beginning))).await?, length)
+        } else {
+            None
+        };
+        let intent = match self.declare_keyed(id, request.user_id, keyed.as_ref()).await? {
+            Claim::Declared(intent) => intent,
+            Claim::StoredBefore(id) => return Ok(StagedFile::stored_before(id)),
+        };
 
         let first = head.clone();
         let whole = futures::stream::once(async move { Ok(first) }).chain(rest).boxed();
@@ -175,8 +195,9 @@ impl ObjectStoreService {
             filename: request.filename,
             format,
             size_bytes,
-            sha256,
+            sha256: Some(sha256),
             etag: outcome.etag,
+            is_keyed: keyed.is_some(),
         };
         Ok(StagedFile::new(id.uuid(), object, facts))
     }
@@ -187,29 +208,54 @@ struct Request {
     user_id: Option<UserId>,
     filename: Filename,
     policy: Policy,
+    idempotency_key: Option<IdempotencyKey>,
 }
 
-/// What bytes in memory are.
-struct Examined {
-    format: Format,
-    facts: Facts,
-    sha256: Sha256,
-    md5: [u8; 16],
-}
-
-impl Examined {
-    fn of(bytes: &Bytes, policy: &Policy) -> Result<Self> {
-        let (format, facts) = facts::of_bytes(bytes, policy)?;
-        Ok(Self {
-            format,
-            facts,
-            sha256: <[u8; 32]>::from(sha2::Sha256::digest(bytes)).into(),
-            md5: Md5::digest(bytes).into(),
-        })
+impl Request {
+    /// The idempotency key, if there is one, and what makes a request with it the same: `digest` is of what the body's
+    /// `shape` says.
+    fn keyed(&self, shape: &'static [u8], digest: Sha256, length: Option<u64>) -> Option<Keyed> {
+        let key = self.idempotency_key.clone()?;
+        let hash = RequestHash::of("upload")
+            .text(Some(self.filename.as_str()))
+            .text(self.policy.declared.as_deref())
+            .user(self.user_id)
+            .text(self.policy.expected.map(Kind::name))
+            .bytes(Some(shape))
+            .bytes(Some(digest.as_bytes()))
+            .number(length)
+            .finish();
+        Some(Keyed { key, hash })
     }
 }
 
-fn new_id(kind: Kind) -> MediaId {
+/// What became of bytes to be put.
+enum Put {
+    Done(Intent, PutOutcome),
+    /// An earlier request with the same idempotency key has stored them.
+    StoredBefore(MediaId),
+}
+
+/// What bytes in memory are.
+pub(crate) struct Examined {
+    pub(crate) format: Format,
+    pub(crate) facts: Facts,
+    pub(crate) sha256: Sha256,
+    pub(crate) md5: [u8; 16],
+}
+
+impl Examined {
+    pub(crate) fn of(bytes: &Bytes, policy: &Policy) -> Result<Self> {
+        let (format, facts) = facts::of_bytes(bytes, policy)?;
+        Ok(Self { format, facts, sha256: sha256(bytes), md5: Md5::digest(bytes).into() })
+    }
+}
+
+fn sha256(bytes: &[u8]) -> Sha256 {
+    <[u8; 32]>::from(sha2::Sha256::digest(bytes)).into()
+}
+
+pub(crate) fn new_id(kind: Kind) -> MediaId {
     match kind {
         Kind::Image => ImageId::new().into(),
         Kind::Audio => AudioId::new().into(),
@@ -230,7 +276,7 @@ fn body_error(error: ObjectStoreError) -> ObjectStoreError {
 }
 
 /// Parsing and hashing take longer than a runtime thread should be held.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or(Err(ObjectStoreError::Interrupted("the thread that examines files stopped")))

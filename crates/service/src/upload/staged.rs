@@ -3,6 +3,7 @@ use object_store_models::{AudioId, ImageId, MediaId, Sha256, UserId};
 use object_store_storage::ObjectKey;
 
 use crate::filename::Filename;
+use crate::upload::write::Intent;
 
 /// An image whose bytes are in storage and validated, and which does not exist yet: it must be committed.
 ///
@@ -11,8 +12,8 @@ use crate::filename::Filename;
 #[must_use = "a staged image does not exist until it is committed"]
 pub struct StagedImage {
     pub(crate) id: ImageId,
-    pub(crate) object: StagedObject,
-    pub(crate) facts: ImageFacts,
+    /// `None`: an earlier request with the same idempotency key has stored it.
+    pub(crate) work: Option<(StagedObject, ImageFacts)>,
 }
 
 /// An audio file whose bytes are in storage and validated, and which does not exist yet: it must be committed.
@@ -22,8 +23,8 @@ pub struct StagedImage {
 #[must_use = "a staged audio file does not exist until it is committed"]
 pub struct StagedAudio {
     pub(crate) id: AudioId,
-    pub(crate) object: StagedObject,
-    pub(crate) facts: AudioFacts,
+    /// `None`: an earlier request with the same idempotency key has stored it.
+    pub(crate) work: Option<(StagedObject, AudioFacts)>,
 }
 
 /// A staged image or audio file.
@@ -45,8 +46,16 @@ pub(crate) struct StagedObject {
     pub(crate) filename: Filename,
     pub(crate) format: Format,
     pub(crate) size_bytes: u64,
-    pub(crate) sha256: Sha256,
+    pub(crate) sha256: Option<Sha256>,
     pub(crate) etag: String,
+    /// Whether an idempotency key stands for it.
+    pub(crate) is_keyed: bool,
+}
+
+impl StagedObject {
+    pub(crate) fn intent(&self) -> Intent {
+        Intent { key: self.key.clone(), generation: self.generation }
+    }
 }
 
 impl StagedImage {
@@ -66,8 +75,16 @@ impl StagedAudio {
 impl StagedFile {
     pub(crate) fn new(id: uuid::Uuid, object: StagedObject, facts: Facts) -> Self {
         match facts {
-            Facts::Image(facts) => Self::Image(StagedImage { id: id.into(), object, facts }),
-            Facts::Audio(facts) => Self::Audio(StagedAudio { id: id.into(), object, facts }),
+            Facts::Image(facts) => Self::Image(StagedImage { id: id.into(), work: Some((object, facts)) }),
+            Facts::Audio(facts) => Self::Audio(StagedAudio { id: id.into(), work: Some((object, facts)) }),
+        }
+    }
+
+    /// Nothing to do: it was stored before.
+    pub(crate) fn stored_before(id: MediaId) -> Self {
+        match id {
+            MediaId::Image(id) => Self::Image(StagedImage { id, work: None }),
+            MediaId::Audio(id) => Self::Audio(StagedAudio { id, work: None }),
         }
     }
 
@@ -79,10 +96,11 @@ impl StagedFile {
         }
     }
 
-    pub(crate) fn object(&self) -> &StagedObject {
+    /// `None` where an earlier request with the same idempotency key has stored it.
+    pub(crate) fn object(&self) -> Option<&StagedObject> {
         match self {
-            Self::Image(image) => &image.object,
-            Self::Audio(audio) => &audio.object,
+            Self::Image(image) => image.work.as_ref().map(|(object, _)| object),
+            Self::Audio(audio) => audio.work.as_ref().map(|(object, _)| object),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use object_store_models::{IntentPurpose, MediaId, NewIntent, UserId};
-use object_store_repo::{Deadlines, IntentRepo, RepoError};
+use object_store_repo::{Connection, Deadlines, IntentRepo, RepoError};
 use object_store_storage::{Body, ObjectKey, PutOptions, PutOutcome};
 use tokio::time::{Instant, timeout_at};
 
@@ -21,7 +21,7 @@ pub(crate) struct Intent {
 }
 
 /// How often an intent is written again when it is not known whether it was.
-const INTENT_ATTEMPTS: u32 = 3;
+pub(crate) const INTENT_ATTEMPTS: u32 = 3;
 
 impl ObjectStoreService {
     /// Commits the intent to write a fresh key for `id`.
@@ -43,25 +43,7 @@ impl ObjectStoreService {
 
     async fn declare_once(&self, key: &ObjectKey, id: MediaId, user_id: Option<UserId>) -> Result<i64> {
         let deadlines = self.upload_deadlines();
-        let intent = NewIntent {
-            s3_key: key.as_str(),
-            purpose: IntentPurpose::Upload,
-            media_id: id,
-            user_id,
-            declared: "{}",
-            multipart_upload_id: None,
-            idempotency_key: None,
-            request_hash: None,
-        };
-        self.database
-            .statements(async |conn| {
-                let written = match IntentRepo::create(conn, &intent, deadlines).await? {
-                    Some(written) => Some(written),
-                    None => IntentRepo::get(conn, key.as_str()).await?,
-                };
-                written.map(|written| written.generation).ok_or(ObjectStoreError::UploadExpired)
-            })
-            .await
+        self.database.statements(async |conn| declare_on(conn, &upload_of(key, id, user_id), deadlines).await).await
     }
 
     /// Puts a body under its intent, and keeps the intent from being swept meanwhile. After an error the intent is a
@@ -135,10 +117,31 @@ impl ObjectStoreService {
         if renewed { Ok(()) } else { Err(ObjectStoreError::UploadExpired) }
     }
 
-    fn upload_deadlines(&self) -> Deadlines {
+    pub(crate) fn upload_deadlines(&self) -> Deadlines {
         let timings = &self.settings.timings;
         Deadlines { not_before_in: timings.upload_fence, clears_in: timings.upload_fence + timings.late_write }
     }
+}
+
+/// The intent of an upload through us, which declares nothing: all that it says is known to whoever commits it.
+pub(crate) fn upload_of(key: &ObjectKey, media_id: MediaId, user_id: Option<UserId>) -> NewIntent<'_> {
+    NewIntent {
+        s3_key: key.as_str(),
+        purpose: IntentPurpose::Upload,
+        media_id,
+        user_id,
+        declared: "{}",
+        multipart_upload_id: None,
+    }
+}
+
+/// Writes an intent, or finds that an earlier attempt has written it. Returns its generation.
+pub(crate) async fn declare_on(conn: &mut Connection<'_>, intent: &NewIntent<'_>, deadlines: Deadlines) -> Result<i64> {
+    let written = match IntentRepo::create(conn, intent, deadlines).await? {
+        Some(written) => Some(written),
+        None => IntentRepo::get(conn, intent.s3_key).await?,
+    };
+    written.map(|written| written.generation).ok_or(ObjectStoreError::UploadExpired)
 }
 
 /// An insert that does nothing where its row is there already may be repeated even when it may have taken effect.

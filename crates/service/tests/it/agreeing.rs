@@ -4,7 +4,8 @@ use object_store_devkit::samples;
 use object_store_models::{AudioId, ImageId, MediaId};
 use object_store_repo::Owner;
 use object_store_service::{
-    Actor, AudioCreate, FileCreate, FileRef, ImageCreate, ObjectStoreService, PageRequest, UrlOptions,
+    Actor, AudioCreate, DirectUploadCreate, FileCreate, FileRef, ImageCreate, ObjectStoreService, PageRequest,
+    UrlOptions,
 };
 use serde_json::{Value, json};
 
@@ -81,6 +82,22 @@ async fn answers(service: &ObjectStoreService) -> Vec<Value> {
     drop(conn);
     for actor in [ben(), ann(), ann()] {
         log.push(answer(service.delete(actor, MediaId::from(images[0].id)).await));
+    }
+    for (content_type, key) in [("image/png", "a"), ("image/png", "a"), ("image/jpeg", "a"), ("text/html", "b")] {
+        let create = DirectUploadCreate::image("d.png", content_type).idempotent(key);
+        let begun = service.begin_direct_upload(ann(), create).await;
+        let id = begun.as_ref().ok().map(|upload| upload.id);
+        log.push(answer(begun.map(|_| ())));
+        for id in id.into_iter().chain([MediaId::from(ImageId::new())]) {
+            log.push(answer(service.complete_upload(ben(), id).await));
+            log.push(answer(service.complete_upload(ann(), id).await));
+            log.push(answer(service.cancel_upload(ann(), id).await));
+            log.push(answer(service.complete_upload(ann(), id).await));
+        }
+    }
+    for (name, key) in [("k.png", "k"), ("k.png", "k"), ("l.png", "k"), ("k.png", "")] {
+        let create = ImageCreate::new(name).idempotent(key);
+        log.push(answer(service.upload_image(ann(), create, samples::png(3, 2).into()).await));
     }
     log.push(answer(service.sweep().await));
     log.into_iter().map(anonymous).collect()

@@ -6,8 +6,11 @@ mod support;
 
 mod agreeing;
 mod deleting;
+mod direct;
 mod dropping;
+mod erasing;
 mod failing;
+mod idempotency;
 mod listing;
 mod reading;
 mod refusing;
@@ -15,3 +18,4 @@ mod signing;
 mod sweeping;
 mod unknown_commits;
 mod uploading;
+mod verifying;

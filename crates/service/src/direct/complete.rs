@@ -1,0 +1,229 @@
+//! Completing a direct upload: what the client has sent becomes a finished file, or goes.
+
+use object_store_models::{MediaId, ObjectIntent};
+use object_store_repo::IntentRepo;
+use object_store_storage::{CopyCondition, PutOptions, StorageError};
+use tracing::warn;
+
+use crate::actor::Actor;
+use crate::direct::find::{OpenUpload, Standing};
+use crate::direct::receive::Received;
+use crate::dto::FileUploadResult;
+use crate::error::{ObjectStoreError, Result, chain};
+use crate::filename::Filename;
+use crate::service::ObjectStoreService;
+use crate::sweep::Leftovers;
+use crate::upload::abandon::LateWrite;
+use crate::upload::staged::{StagedFile, StagedObject};
+use crate::upload::write::{Intent, may_be_repeated};
+
+/// How often what was sent is looked at again, because it was replaced meanwhile or somebody else was at it.
+const ROUNDS: u32 = 4;
+
+/// How often it is copied, each time to a fresh key, when storage fails in a way that may pass.
+const COPY_ATTEMPTS: u32 = 3;
+
+/// How often a commit is tried when it is not known whether it took effect, or when the database was busy.
+const COMMIT_ATTEMPTS: u32 = 3;
+
+impl ObjectStoreService {
+    /// Makes a file of what a client has sent, with the checks and the reason codes of an upload through us.
+    ///
+    /// May be called any number of times, also at once: there is one file, and each call answers it.
+    ///
+    /// # Errors
+    /// [`ObjectStoreError::NotReceived`] when nothing has arrived yet, and then nothing has changed;
+    /// [`ObjectStoreError::Invalid`] when the bytes are not acceptable, and then the upload is over.
+    pub async fn complete_upload(&self, actor: Actor, id: MediaId) -> Result<FileUploadResult> {
+        let mut round = 1;
+        loop {
+            let upload = match self.standing(actor, id).await? {
+                Standing::Open(upload) => upload,
+                Standing::Stored(stored) => return Ok(*stored),
+                Standing::Over => return Err(ObjectStoreError::UploadExpired),
+            };
+            let setback = match self.complete_once(&upload).await {
+                Ok(stored) => return Ok(stored),
+                Err(setback) => setback,
+            };
+            match setback {
+                ObjectStoreError::Invalid(refusal) => {
+                    if self.refuse(&upload).await? {
+                        return Err(refusal.into());
+                    }
+                    // Somebody else was faster, with whatever was there then.
+                }
+                ObjectStoreError::Storage(StorageError::NotFound { .. }) => {
+                    // Not sent, or somebody else has completed it and removed what was sent.
+                    match self.standing(actor, id).await? {
+                        Standing::Open(_) => return Err(ObjectStoreError::NotReceived),
+                        Standing::Stored(stored) => return Ok(*stored),
+                        Standing::Over => return Err(ObjectStoreError::UploadExpired),
+                    }
+                }
+                ObjectStoreError::Storage(StorageError::PreconditionFailed) if round == ROUNDS => {
+                    return Err(ObjectStoreError::NotReceived);
+                }
+                ObjectStoreError::Storage(StorageError::PreconditionFailed) => {}
+                ObjectStoreError::UploadExpired if round < ROUNDS => {}
+                // A commit whose answer was lost, or a failure on which somebody else's success makes no difference.
+                error => {
+                    return match self.standing(actor, id).await {
+                        Ok(Standing::Stored(stored)) => Ok(*stored),
+                        _ => Err(error),
+                    };
+                }
+            }
+            if round == ROUNDS {
+                return Err(ObjectStoreError::InProgress);
+            }
+            round += 1;
+        }
+    }
+
+    async fn complete_once(&self, upload: &OpenUpload) -> Result<FileUploadResult> {
+        let received = self.receive(upload).await?;
+        let (intent, etag) = self.copy_to_final(upload, &received).await?;
+        let staged = staged(upload, received, &intent, etag);
+        match self.commit_direct(upload, &staged).await {
+            Ok((stored, purge)) => {
+                self.purge_soon(&purge, Leftovers::ObjectOnly).await;
+                Ok(stored)
+            }
+            Err(error) => {
+                self.abandon(&intent, Leftovers::ObjectOnly, LateWrite::Impossible).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Copies what was found good, and nothing else, to a fresh key that an intent of its own names.
+    async fn copy_to_final(&self, upload: &OpenUpload, received: &Received) -> Result<(Intent, String)> {
+        let mut attempt = 1;
+        loop {
+            let intent = self.declare(upload.id, upload.user_id).await?;
+            match self.copy_under(&intent, upload, received).await {
+                Ok(etag) => return Ok((intent, etag)),
+                Err(ObjectStoreError::Storage(error)) if attempt < COPY_ATTEMPTS && may_pass(&error) => {
+                    warn!(object.key = %intent.key, error = %chain(&error), "copy tried again under a fresh key");
+                    attempt += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Copies under an intent; after an error that is a purge.
+    async fn copy_under(&self, intent: &Intent, upload: &OpenUpload, received: &Received) -> Result<String> {
+        let condition = CopyCondition { if_match: Some(received.etag.clone()) };
+        let copy = self.storage.copy(&upload.staging, &intent.key, &condition);
+        let error = match self.within_fence(intent, copy).await {
+            Ok(meta) if meta.size_bytes == received.size_bytes => return Ok(meta.etag),
+            Ok(_) => StorageError::Corrupted { reason: "length" }.into(),
+            Err(ObjectStoreError::Storage(StorageError::Unsupported { .. })) => {
+                return self.put_under(intent, upload, received).await;
+            }
+            Err(error) => error,
+        };
+        self.abandon(intent, Leftovers::ObjectOnly, late_write(&error)).await;
+        Err(error)
+    }
+
+    /// Puts the very bytes that were read, where the storage cannot copy on a condition.
+    async fn put_under(&self, intent: &Intent, upload: &OpenUpload, received: &Received) -> Result<String> {
+        let body = match self.body_of(upload, received).await {
+            Ok(body) => body,
+            Err(error) => {
+                self.abandon(intent, Leftovers::ObjectOnly, LateWrite::Impossible).await;
+                return Err(error.into());
+            }
+        };
+        let options = PutOptions { content_type: received.format.content_type().to_owned(), content_md5: received.md5 };
+        self.put(intent, body, &options).await.map(|outcome| outcome.etag)
+    }
+
+    /// Makes the file real: its row comes, and both intents go, the client's as a purge that will be repeated when
+    /// nothing more can be sent.
+    async fn commit_direct(
+        &self,
+        upload: &OpenUpload,
+        staged: &StagedFile,
+    ) -> Result<(FileUploadResult, ObjectIntent)> {
+        let mut attempt = 1;
+        loop {
+            match self.commit_direct_once(upload, staged).await {
+                // Should the first attempt have taken effect after all, this one finds that the upload has ended.
+                Err(ObjectStoreError::Database(error)) if may_be_repeated(&error) && attempt < COMMIT_ATTEMPTS => {
+                    attempt += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn commit_direct_once(
+        &self,
+        upload: &OpenUpload,
+        staged: &StagedFile,
+    ) -> Result<(FileUploadResult, ObjectIntent)> {
+        let (key, generation) = (upload.staging.as_str(), upload.generation);
+        let lease = self.settings.timings.sweep_lease;
+        self.database
+            .transaction(async |conn| {
+                // First the idempotency key, as whoever begins again has it: nobody waits in a circle. Then the client's
+                // intent: of several that complete, one ends it, and the others insert nothing.
+                if let Some(object) = staged.object() {
+                    self.settle_key(conn, upload.id, object).await?;
+                }
+                // `None`: completed by somebody else, cancelled or swept.
+                let purge = IntentRepo::end_direct(conn, key, generation, lease).await?;
+                let purge = purge.ok_or(ObjectStoreError::UploadExpired)?;
+                Ok((self.commit_file(conn, staged).await?, purge))
+            })
+            .await
+    }
+
+    /// Ends an upload whose bytes are not acceptable. `false` if it has ended otherwise meanwhile.
+    async fn refuse(&self, upload: &OpenUpload) -> Result<bool> {
+        let Some(purge) = self.end_direct(upload).await? else {
+            return Ok(false);
+        };
+        self.purge_soon(&purge, Leftovers::ObjectOnly).await;
+        Ok(true)
+    }
+
+    /// Makes a purge of the client's intent. `None` if the upload has ended already.
+    pub(super) async fn end_direct(&self, upload: &OpenUpload) -> Result<Option<ObjectIntent>> {
+        let (key, generation) = (upload.staging.as_str(), upload.generation);
+        let lease = self.settings.timings.sweep_lease;
+        Ok(self.database.statements(async |conn| IntentRepo::end_direct(conn, key, generation, lease).await).await?)
+    }
+}
+
+fn staged(upload: &OpenUpload, received: Received, intent: &Intent, etag: String) -> StagedFile {
+    let object = StagedObject {
+        key: intent.key.clone(),
+        generation: intent.generation,
+        user_id: upload.user_id,
+        filename: Filename::from_stored(&upload.declared.filename),
+        format: received.format,
+        size_bytes: received.size_bytes,
+        sha256: received.sha256,
+        etag,
+        is_keyed: upload.declared.is_keyed,
+    };
+    StagedFile::new(upload.id.uuid(), object, received.facts)
+}
+
+fn may_pass(error: &StorageError) -> bool {
+    error.retry_class() != object_store_storage::RetryClass::Never
+}
+
+/// Whether a failed copy may still land.
+fn late_write(error: &ObjectStoreError) -> LateWrite {
+    match error {
+        ObjectStoreError::Storage(error) => LateWrite::after(error),
+        // The request was dropped under way.
+        _ => LateWrite::Possible,
+    }
+}

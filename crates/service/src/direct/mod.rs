@@ -1,0 +1,9 @@
+//! Direct uploads: a client sends the bytes to storage itself, to a staging key. Completing reads them there, and copies
+//! what was found good to a key that no client could ever write.
+
+mod begin;
+mod cancel;
+mod complete;
+mod declared;
+mod find;
+mod receive;

@@ -1,0 +1,117 @@
+//! Reading what a client has sent, under one entity tag: whatever the client sends meanwhile is not that.
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store_media::{Facts, Format};
+use object_store_models::Sha256;
+use object_store_storage::{Body, Download, StorageError, StorageResult, collect};
+use sha2::Digest;
+use tokio::runtime::Handle;
+
+use crate::direct::begin::max_request_bytes;
+use crate::direct::declared::kind_of_bytes;
+use crate::direct::find::OpenUpload;
+use crate::error::{Result, ValidationError};
+use crate::service::ObjectStoreService;
+use crate::upload::facts;
+use crate::upload::intake::{IN_MEMORY, check_length, check_size};
+use crate::upload::ranged::RangedObject;
+use crate::upload::stage::{Examined, blocking};
+
+/// What a client has sent, found good.
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) etag: String,
+    pub(super) size_bytes: u64,
+    pub(super) format: Format,
+    pub(super) facts: Facts,
+    /// `None` where it was too large to be hashed.
+    pub(super) sha256: Option<Sha256>,
+    pub(super) md5: Option<[u8; 16]>,
+    /// All of it, where it is small.
+    bytes: Option<Bytes>,
+}
+
+impl ObjectStoreService {
+    /// Looks at what was sent, with the policy of an upload through us.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] when nothing was; [`StorageError::PreconditionFailed`] when it was replaced while it
+    /// was read; [`Invalid`](crate::ObjectStoreError::Invalid) with the code that an upload through us would have had.
+    pub(super) async fn receive(&self, upload: &OpenUpload) -> Result<Received> {
+        let meta = self.storage.head(&upload.staging).await?;
+        let (etag, size_bytes) = (meta.etag, meta.size_bytes);
+        let kind = kind_of_bytes(upload.id.kind());
+        if size_bytes == 0 {
+            return Err(ValidationError::Empty.into());
+        }
+        check_size(size_bytes, max_request_bytes(&self.settings.limits, kind))?;
+        check_length(upload.declared.size_bytes, size_bytes)?;
+        let declared = upload.declared.content_type.clone();
+        let policy = facts::policy(&self.settings.limits, Some(kind), Some(declared));
+
+        if size_bytes <= IN_MEMORY as u64 {
+            let bytes = all_of(self.at(upload, &etag, size_bytes).await?).await?;
+            let examined = {
+                let bytes = bytes.clone();
+                blocking(move || Examined::of(&bytes, &policy)).await?
+            };
+            let Examined { format, facts, sha256, md5 } = examined;
+            let (sha256, md5) = (Some(sha256), Some(md5));
+            return Ok(Received { etag, size_bytes, format, facts, sha256, md5, bytes: Some(bytes) });
+        }
+        let storage = self.storage.clone();
+        let source = RangedObject::new(storage, Handle::current(), upload.staging.clone(), size_bytes, Bytes::new());
+        let source = source.only(&etag);
+        let (format, facts) = blocking(move || facts::of_source(source, &policy)).await?;
+        let sha256 = if size_bytes <= self.settings.hash_at_completion {
+            Some(digest_of(self.at(upload, &etag, size_bytes).await?).await?)
+        } else {
+            None
+        };
+        Ok(Received { etag, size_bytes, format, facts, sha256, md5: None, bytes: None })
+    }
+
+    /// The very bytes that were found good, to be put elsewhere.
+    pub(super) async fn body_of(&self, upload: &OpenUpload, received: &Received) -> StorageResult<Body> {
+        if let Some(bytes) = &received.bytes {
+            return Ok(Body::Bytes(bytes.clone()));
+        }
+        let download = self.at(upload, &received.etag, received.size_bytes).await?;
+        Ok(Body::Stream { stream: download.stream, length: Some(received.size_bytes) })
+    }
+
+    /// The whole of what was sent, if it is still the same.
+    async fn at(&self, upload: &OpenUpload, etag: &str, size_bytes: u64) -> StorageResult<Download> {
+        let download = self.storage.get(&upload.staging, None).await?;
+        if download.meta.etag == etag && download.meta.size_bytes == size_bytes {
+            Ok(download)
+        } else {
+            Err(StorageError::PreconditionFailed)
+        }
+    }
+}
+
+async fn all_of(download: Download) -> StorageResult<Bytes> {
+    collect(download.stream).await.map_err(broken_off)
+}
+
+async fn digest_of(mut download: Download) -> StorageResult<Sha256> {
+    let mut hasher = sha2::Sha256::new();
+    while let Some(piece) = download.stream.try_next().await.map_err(StorageError::Body).map_err(broken_off)? {
+        hasher.update(&piece);
+    }
+    Ok(<[u8; 32]>::from(hasher.finalize()).into())
+}
+
+/// What breaks off on its way from storage may arrive next time.
+fn broken_off(error: StorageError) -> StorageError {
+    match error {
+        StorageError::Body(source) => StorageError::Unavailable {
+            reason: "a download broke off".to_owned(),
+            outcome_unknown: false,
+            source: Some(Box::new(source)),
+        },
+        other => other,
+    }
+}

@@ -1,0 +1,158 @@
+//! Erasing a user: all of their media, and all uploads under way.
+
+use object_store_models::{MediaId, Timestamp, UserId};
+use object_store_repo::{AudioRepo, Connection, IdempotencyRepo, ImageRepo, IntentRepo, Owner, RepoError, read_clock};
+
+use crate::actor::Actor;
+use crate::authorize;
+use crate::delete::delete_row;
+use crate::dto::EraseReport;
+use crate::error::{ObjectStoreError, Result};
+use crate::service::ObjectStoreService;
+use crate::upload::write::may_be_repeated;
+
+/// How many rows are deleted in one transaction, and how many keys are read at once.
+const PAGE: u16 = 100;
+
+/// How often it is looked for uploads that have moved on meanwhile. One round finds nothing more where none is under way.
+const ROUNDS: u32 = 10;
+
+/// How often a page is deleted again when the database was busy or another transaction was in the way.
+const ATTEMPTS: u32 = 3;
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Image,
+    Audio,
+}
+
+impl ObjectStoreService {
+    /// Deletes all media of a user and ends all of their uploads: those under way when this begins, and those that were
+    /// staged and not committed. None of them can be committed afterwards. An upload that begins later is not covered.
+    ///
+    /// The rows are gone when this returns; the objects go with the next sweep, and once more when no late write can land
+    /// any more. Cut short by an error, or dropped, it has done a part: call it again.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ObjectStoreError::Forbidden) unless the actor is the system or that user.
+    pub async fn erase_user(&self, actor: Actor, user: UserId) -> Result<EraseReport> {
+        authorize::delete(actor, Some(user))?;
+        let mut report = EraseReport::default();
+        for _ in 0..ROUNDS {
+            // Uploads first: one that is committed before its turn is a row when the rows have theirs.
+            let uploads = self.erase_uploads(user).await?;
+            report.uploads += uploads;
+            report.images += self.erase_media(user, Kind::Image).await?;
+            report.audios += self.erase_media(user, Kind::Audio).await?;
+            if uploads == 0 {
+                break;
+            }
+        }
+        self.forget_keys_of(user).await?;
+        Ok(report)
+    }
+
+    /// Repeated requests of the user begin anew.
+    async fn forget_keys_of(&self, user: UserId) -> Result<()> {
+        let mut attempt = 1;
+        loop {
+            match self.database.statements(async |conn| IdempotencyRepo::forget_of_user(conn, user).await).await {
+                Err(error) => repeat(error, &mut attempt)?,
+                Ok(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// Ends the uploads that are under way now, and returns how many.
+    async fn erase_uploads(&self, user: UserId) -> Result<u64> {
+        let until = self.database_time().await?;
+        let (mut ended, mut after) = (0, None::<String>);
+        loop {
+            let keys = {
+                let mut conn = self.connection().await?;
+                IntentRepo::list_uploads_of(&mut conn, user, until, after.as_deref(), PAGE.into()).await?
+            };
+            for key in &keys {
+                // A statement each: two transactions that take several of them in different order would be in each
+                // other's way.
+                let taken = self.database.statements(async |conn| IntentRepo::take_upload(conn, key).await).await?;
+                ended += u64::from(taken);
+            }
+            match keys.into_iter().nth(usize::from(PAGE) - 1) {
+                Some(last) => after = Some(last),
+                None => return Ok(ended),
+            }
+        }
+    }
+
+    /// Deletes the media that are there now, and returns how many.
+    async fn erase_media(&self, user: UserId, kind: Kind) -> Result<u64> {
+        let until = self.database_time().await?;
+        let (mut erased, mut after) = (0, None::<MediaId>);
+        loop {
+            let page = self.media_of(user, kind, after).await?;
+            let ids: Vec<MediaId> = page.iter().filter(|(_, written)| *written <= until).map(|(id, _)| *id).collect();
+            if !ids.is_empty() {
+                erased += self.erase_page(&ids).await?;
+            }
+            match page.into_iter().nth(usize::from(PAGE) - 1) {
+                Some((last, _)) => after = Some(last),
+                None => return Ok(erased),
+            }
+        }
+    }
+
+    async fn media_of(&self, user: UserId, kind: Kind, after: Option<MediaId>) -> Result<Vec<(MediaId, Timestamp)>> {
+        let (owner, limit) = (Owner::User(user), i64::from(PAGE));
+        let mut conn = self.connection().await?;
+        Ok(match kind {
+            Kind::Image => {
+                let after = after.map(|id| id.uuid().into());
+                let rows = ImageRepo::list(&mut conn, owner, after, limit).await?;
+                rows.into_iter().map(|row| (row.id.into(), row.created_at)).collect()
+            }
+            Kind::Audio => {
+                let after = after.map(|id| id.uuid().into());
+                let rows = AudioRepo::list(&mut conn, owner, after, limit).await?;
+                rows.into_iter().map(|row| (row.id.into(), row.created_at)).collect()
+            }
+        })
+    }
+
+    /// Deletes rows in one transaction. Those that are gone already count for whoever deleted them.
+    async fn erase_page(&self, ids: &[MediaId]) -> Result<u64> {
+        let mut attempt = 1;
+        loop {
+            match self.database.transaction(async |conn| erase_rows(conn, ids).await).await {
+                Err(ObjectStoreError::Database(error)) => repeat(error, &mut attempt)?,
+                done => return done,
+            }
+        }
+    }
+
+    async fn database_time(&self) -> Result<Timestamp> {
+        Ok(read_clock(&mut self.connection().await?).await?)
+    }
+}
+
+async fn erase_rows(conn: &mut Connection<'_>, ids: &[MediaId]) -> Result<u64> {
+    let mut erased = 0;
+    for id in ids {
+        match delete_row(conn, Actor::System, *id).await {
+            Ok(_) => erased += 1,
+            Err(ObjectStoreError::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(erased)
+}
+
+/// Deleting what may be deleted already is safe. Then it is not counted.
+fn repeat(error: RepoError, attempt: &mut u32) -> Result<()> {
+    if may_be_repeated(&error) && *attempt < ATTEMPTS {
+        *attempt += 1;
+        Ok(())
+    } else {
+        Err(error.into())
+    }
+}

@@ -1,0 +1,103 @@
+//! Verifying: what storage lists against what rows and intents say, both ways, in constant memory.
+//!
+//! The listing is walked page by page. Each page is listed first and the names of its range of keys are read after it:
+//! intents, then rows. Whatever then looks wrong is looked at again, alone, by questions whose answers cannot be out of
+//! date: storage is asked for the one object, and the database in one statement whether anything names it. Nothing that
+//! uploads and deletes do meanwhile is a finding.
+
+mod doubts;
+mod listing;
+mod names;
+mod options;
+mod orphans;
+mod rehash;
+mod repair;
+mod report;
+mod shape;
+mod throttle;
+mod uploads;
+
+use std::time::{Duration, SystemTime};
+
+use object_store_models::Timestamp;
+use object_store_repo::{AudioRepo, ImageRepo, Owner, read_clock};
+use object_store_storage::ClockSkew;
+
+use crate::error::Result;
+use crate::service::ObjectStoreService;
+use listing::Listing;
+use throttle::Throttle;
+
+pub use options::{VerifyOptions, VerifyProgress};
+pub use report::{Finding, VerifyReport};
+
+/// How many rows, intents or candidates are read at once, and how many objects are listed at once.
+const PAGE: u16 = 1_000;
+
+impl ObjectStoreService {
+    /// Compares storage with the database, both ways. Changes nothing but the list of objects that have no name, unless
+    /// it is told to repair.
+    ///
+    /// # Errors
+    /// Those of storage and of the database: then nothing can be said, and nothing was repaired that a complete
+    /// comparison had not confirmed. [`TooManyOrphans`](crate::ObjectStoreError::TooManyOrphans) when repairing would
+    /// remove so much that a wrong database or bucket is more likely.
+    pub async fn verify(&self, options: &VerifyOptions) -> Result<VerifyReport> {
+        let mut run = Run::begin(self, options).await?;
+        let mut listing = Listing::default();
+        while let Some(range) = listing.next(self.storage.as_ref()).await? {
+            run.compare(range).await?;
+        }
+        run.find_stale_uploads().await?;
+        if options.repair {
+            run.repair().await?;
+        }
+        Ok(run.report)
+    }
+}
+
+/// One verify under way.
+struct Run<'a> {
+    service: &'a ObjectStoreService,
+    options: &'a VerifyOptions,
+    /// By the database's clock. What was noted before it was noted by an earlier run.
+    started_at: Timestamp,
+    /// By the storage's clock. What was written after it is too young to judge.
+    old_until: SystemTime,
+    throttle: Option<Throttle>,
+    report: VerifyReport,
+}
+
+impl<'a> Run<'a> {
+    async fn begin(service: &'a ObjectStoreService, options: &'a VerifyOptions) -> Result<Self> {
+        // Also the cheapest way to find out that the bucket is not there.
+        let skew = service.storage.bucket_info().await?.clock_skew;
+        let mut conn = service.connection().await?;
+        let started_at = read_clock(&mut conn).await?;
+        let images = ImageRepo::count(&mut conn, Owner::Anyone).await?;
+        let audios = AudioRepo::count(&mut conn, Owner::Anyone).await?;
+        options.progress.expect(u64::try_from(images.saturating_add(audios)).unwrap_or_default());
+        Ok(Self {
+            service,
+            options,
+            started_at,
+            old_until: earlier(storage_time(skew), options.grace),
+            throttle: options.rehash.map(Throttle::new),
+            report: VerifyReport::default(),
+        })
+    }
+}
+
+/// The storage's time; ours where it does not tell.
+fn storage_time(skew: Option<ClockSkew>) -> SystemTime {
+    let now = SystemTime::now();
+    match skew {
+        Some(ClockSkew::Ahead(by)) => now.checked_add(by).unwrap_or(now),
+        Some(ClockSkew::Behind(by)) => earlier(now, by),
+        None => now,
+    }
+}
+
+fn earlier(time: SystemTime, by: Duration) -> SystemTime {
+    time.checked_sub(by).unwrap_or(SystemTime::UNIX_EPOCH)
+}
