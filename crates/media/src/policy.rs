@@ -38,13 +38,13 @@ pub struct Budget {
     pub bytes: u64,
     /// Seeks of the source: over a remote object, requests; 16,384 by default.
     pub seeks: u64,
-    /// Chunks, boxes, pages and frames looked at; 500,000 by default.
+    /// Chunks, boxes, pages and frames looked at; 150,000 by default.
     pub steps: u64,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { bytes: 64 << 20, seeks: 16_384, steps: 500_000 }
+        Self { bytes: 64 << 20, seeks: 16_384, steps: 150_000 }
     }
 }
 

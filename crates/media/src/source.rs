@@ -91,6 +91,11 @@ impl<S: Read + Seek> Source<S> {
         Ok(())
     }
 
+    /// Whether so few chunks, pages or frames may still be looked at that counting them all is given up.
+    pub(crate) fn is_tired(&self) -> bool {
+        self.steps > self.budget.steps - self.budget.steps / 4
+    }
+
     /// Fills as much of `buffer` as the file holds from `offset`; answers how much.
     pub(crate) fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, Fault> {
         let mut done = 0;
@@ -115,6 +120,13 @@ impl<S: Read + Seek> Source<S> {
         if self.read_at(offset, &mut out)? < N {
             return Err(Fault::Corrupt(TRUNCATED));
         }
+        Ok(out)
+    }
+
+    /// The `N` bytes at `offset`, zero-filled past the end.
+    pub(crate) fn padded<const N: usize>(&mut self, offset: u64) -> Result<[u8; N], Fault> {
+        let mut out = [0; N];
+        self.read_at(offset, &mut out)?;
         Ok(out)
     }
 

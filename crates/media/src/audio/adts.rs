@@ -53,11 +53,12 @@ pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>) -> Result<AudioFacts
     let mut tags = Tags::default();
     let start = skip_id3(source)?;
     tags::id3v2(source, 0, &mut tags)?;
-    let first = parse(array(&source.up_to(start, 7)?, 0)).ok_or(Fault::Corrupt("it has no ADTS frame"))?;
+    let first = parse(source.padded(start)?).ok_or(Fault::Corrupt("it has no ADTS frame"))?;
     let all = source.len() - start;
     let countable = all <= MAX_WALK && source.affords(all);
     let most = if countable { u64::MAX } else { SAMPLED_FRAMES };
-    let (samples, bytes) = walk(source, start, first, most)?;
+    let Walk { samples, bytes, given_up } = walk(source, start, first, most)?;
+    let countable = countable && !given_up;
     let facts = AudioFacts::new(Codec::Aac, first.rate, first.channels);
     let rate = u64::from(first.rate);
     let mut facts = if countable {
@@ -71,12 +72,23 @@ pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>) -> Result<AudioFacts
     Ok(tags.tell(facts))
 }
 
+/// What a walk came by.
+struct Walk {
+    samples: u64,
+    bytes: u64,
+    /// There are too many frames to look at.
+    given_up: bool,
+}
+
 /// Samples and bytes of up to `most` whole frames.
-fn walk<S: Read + Seek>(source: &mut Source<S>, start: u64, first: Frame, most: u64) -> Result<(u64, u64), Fault> {
+fn walk<S: Read + Seek>(source: &mut Source<S>, start: u64, first: Frame, most: u64) -> Result<Walk, Fault> {
     let (mut samples, mut at) = (0, start);
     for _ in 0..most {
         source.step()?;
-        let frame = parse(array(&source.up_to(at, 7)?, 0));
+        if source.is_tired() {
+            return Ok(Walk { samples, bytes: at - start, given_up: true });
+        }
+        let frame = parse(source.padded(at)?);
         match frame.filter(|frame| frame.rate == first.rate && at + frame.len <= source.len()) {
             Some(frame) => {
                 samples += frame.samples;
@@ -85,5 +97,5 @@ fn walk<S: Read + Seek>(source: &mut Source<S>, start: u64, first: Frame, most: 
             None => break,
         }
     }
-    Ok((samples, at - start))
+    Ok(Walk { samples, bytes: at - start, given_up: false })
 }

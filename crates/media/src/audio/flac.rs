@@ -48,6 +48,7 @@ pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>) -> Result<AudioFacts
 /// The stream information, and where the frames start.
 fn read_blocks<S: Read + Seek>(source: &mut Source<S>, mut at: u64, tags: &mut Tags) -> Result<([u8; 34], u64), Fault> {
     let mut info = None;
+    let mut commented = false;
     loop {
         source.step()?;
         let header = source.array::<4>(at)?;
@@ -58,7 +59,11 @@ fn read_blocks<S: Read + Seek>(source: &mut Source<S>, mut at: u64, tags: &mut T
         }
         match kind {
             STREAMINFO if info.is_none() && len == 34 => info = Some(source.array::<34>(body)?),
-            VORBIS_COMMENT => tags::vorbis_comments(source, body, body + len, tags)?,
+            // There is but one (section 8.6).
+            VORBIS_COMMENT if !commented => {
+                commented = true;
+                tags::vorbis_comments(source, body, body + len, tags)?;
+            }
             _ => {}
         }
         // The stream information must come first (section 8.2).

@@ -21,6 +21,8 @@ use crate::source::Source;
 
 /// Junk before the first MPEG frame that is put up with: some recorders cut streams anywhere.
 const MAX_JUNK: usize = 64 << 10;
+/// Programs that do not see each other's tags leave a few.
+const MAX_TAGS: u32 = 100;
 /// Two of the largest frames, and then some.
 const ENOUGH_AFTER_TAG: u64 = 8 << 10;
 /// No hardware or codec goes beyond; it also keeps every rate inside a signed 32-bit column.
@@ -101,7 +103,7 @@ fn find_mpeg<S: Read + Seek>(source: &mut Source<S>, at: u64) -> Result<Option<u
 /// Past all `ID3v2` tags at the start, by their own size fields: pictures in them are never read.
 fn skip_id3<S: Read + Seek>(source: &mut Source<S>) -> Result<u64, Fault> {
     let mut at = 0;
-    loop {
+    for _ in 0..MAX_TAGS {
         source.step()?;
         let head = source.up_to(at, 10)?;
         if head.len() < 10 || !head.starts_with(b"ID3") {
@@ -113,4 +115,5 @@ fn skip_id3<S: Read + Seek>(source: &mut Source<S>) -> Result<u64, Fault> {
             return Err(Fault::Corrupt("its ID3 tag is larger than the file"));
         }
     }
+    Err(Fault::Corrupt("it has too many ID3 tags"))
 }

@@ -55,7 +55,7 @@ struct Film {
     moov: Option<Box4>,
     has_media: bool,
     media_bytes: u64,
-    fragments: Vec<Box4>,
+    first_fragment: Option<u64>,
 }
 
 pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>) -> Result<AudioFacts, Fault> {
@@ -80,7 +80,7 @@ pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>) -> Result<AudioFacts
         }
         _ if track.duration > 0 => facts.lasting(track.duration, rate, DurationSource::Header),
         _ if counted > 0 => facts.lasting(counted, rate, DurationSource::Counted),
-        _ => match fragments_duration(source, moov, &film.fragments, track.id)? {
+        _ => match fragments_duration(source, moov, film.first_fragment, track.id)? {
             0 => facts,
             total => facts.lasting(total, rate, DurationSource::Counted),
         },
@@ -117,7 +117,7 @@ fn read_top<S: Read + Seek>(source: &mut Source<S>) -> Result<Film, Fault> {
         };
         match &top.kind {
             b"moov" if film.moov.is_none() => film.moov = Some(top),
-            b"moof" => film.fragments.push(top),
+            b"moof" if film.first_fragment.is_none() => film.first_fragment = Some(at),
             b"mdat" => {
                 film.has_media = true;
                 film.media_bytes += top.len();
@@ -387,12 +387,18 @@ impl Bits<'_> {
 fn fragments_duration<S: Read + Seek>(
     source: &mut Source<S>,
     moov: Box4,
-    fragments: &[Box4],
+    first: Option<u64>,
     id: u32,
 ) -> Result<u64, Fault> {
+    let Some(mut next) = first else { return Ok(0) };
     let default = default_duration(source, moov, id)?;
     let mut total = 0_u64;
-    for moof in fragments {
+    let end = source.len();
+    while let Some(moof) = whole_box(source, next, end)? {
+        next = moof.end;
+        if &moof.kind != b"moof" {
+            continue;
+        }
         let mut at = moof.body;
         while let Some(traf) = next_box(source, at, moof.end)? {
             at = traf.end;
@@ -402,6 +408,14 @@ fn fragments_duration<S: Read + Seek>(
         }
     }
     Ok(total)
+}
+
+/// The box at `at`; `None` when the file ends before it does.
+fn whole_box<S: Read + Seek>(source: &mut Source<S>, at: u64, end: u64) -> Result<Option<Box4>, Fault> {
+    match next_box(source, at, end) {
+        Err(Fault::Corrupt(_)) => Ok(None),
+        other => other,
+    }
 }
 
 fn default_duration<S: Read + Seek>(source: &mut Source<S>, moov: Box4, id: u32) -> Result<u32, Fault> {

@@ -115,18 +115,28 @@ pub(super) fn find_first<S: Read + Seek>(
     from: u64,
     reach: usize,
 ) -> Result<Option<u64>, Fault> {
-    if let Some(first) = parse(array(&source.up_to(from, 4)?, 0))
+    if let Some(first) = parse(source.padded(from)?)
         && follow(source, from, first, 2)?
     {
         return Ok(Some(from));
     }
+    search(source, from, reach, |_| true)
+}
+
+/// The first place within `reach` bytes of `from` where three wanted frames follow each other.
+fn search<S: Read + Seek>(
+    source: &mut Source<S>,
+    from: u64,
+    reach: usize,
+    wanted: impl Fn(&Frame) -> bool,
+) -> Result<Option<u64>, Fault> {
     let mut done = 0;
     while done < reach {
         let at = from + done as u64;
         let data = source.up_to(at, PIECE)?;
         for (offset, header) in data.windows(4).enumerate() {
             if u8_at(header, 0) == 0xFF
-                && let Some(frame) = parse(array(header, 0))
+                && let Some(frame) = parse(array(header, 0)).filter(&wanted)
                 && follow(source, at + offset as u64, frame, 3)?
             {
                 return Ok(Some(at + offset as u64));
@@ -186,7 +196,7 @@ pub(super) fn stream_facts<S: Read + Seek>(
     clean: bool,
 ) -> Result<AudioFacts, Fault> {
     const NO_FRAME: Fault = Fault::Corrupt("it has no whole MPEG frame");
-    let first = parse(array(&source.up_to(start, 4)?, 0)).ok_or(NO_FRAME)?;
+    let first = parse(source.padded(start)?).ok_or(NO_FRAME)?;
     let facts = AudioFacts::new(first.codec(), first.sample_rate, first.channels);
     let rate = u64::from(first.sample_rate);
     let summary = if clean { read_summary(source, start, first)? } else { None };
@@ -205,9 +215,11 @@ pub(super) fn stream_facts<S: Read + Seek>(
     }
     if present <= MAX_WALK && source.affords(present) {
         let sum = walk(source, start, end, first, usize::MAX)?;
-        let mut facts = facts.lasting(sum.samples, rate, DurationSource::Counted);
-        facts.variable_bitrate = Some(sum.variable);
-        return Ok(facts.averaging(sum.bytes));
+        if !sum.given_up {
+            let mut facts = facts.lasting(sum.samples, rate, DurationSource::Counted);
+            facts.variable_bitrate = Some(sum.variable);
+            return Ok(facts.averaging(sum.bytes));
+        }
     }
     estimate(source, start, end, first, facts)
 }
@@ -273,6 +285,8 @@ struct Sum {
     samples: u64,
     bytes: u64,
     variable: bool,
+    /// There are too many frames to look at.
+    given_up: bool,
 }
 
 /// Adds up to `most` frames from `start` on; junk between them is skipped while frames follow it. Of a frame that the end
@@ -282,7 +296,11 @@ fn walk<S: Read + Seek>(source: &mut Source<S>, start: u64, end: u64, first: Fra
     let mut at = start;
     for _ in 0..most {
         source.step()?;
-        let frame = parse(array(&source.up_to(at, 4)?, 0)).filter(|frame| frame.agrees(&first));
+        if most == usize::MAX && source.is_tired() {
+            sum.given_up = true;
+            break;
+        }
+        let frame = parse(source.padded(at)?).filter(|frame| frame.agrees(&first));
         match frame {
             Some(frame) if at + u64::from(frame.len / 2) < end => {
                 sum.samples += u64::from(frame.samples);
@@ -292,7 +310,7 @@ fn walk<S: Read + Seek>(source: &mut Source<S>, start: u64, end: u64, first: Fra
             }
             Some(_) => break,
             None if at + 4 > end => break,
-            None => match find_first(source, at + 1, MAX_GAP)?.filter(|next| *next < end) {
+            None => match search(source, at + 1, MAX_GAP, |frame| frame.agrees(&first))?.filter(|next| *next < end) {
                 Some(next) => at = next,
                 None => break,
             },
@@ -312,7 +330,7 @@ fn estimate<S: Read + Seek>(
     for place in 0..PLACES {
         let from = start + (end - start) / PLACES * place;
         let Some(at) = find_first(source, from, 8 << 10)? else { continue };
-        let Some(here) = parse(array(&source.up_to(at, 4)?, 0)).filter(|frame| frame.agrees(&first)) else { continue };
+        let Some(here) = parse(source.padded(at)?).filter(|frame| frame.agrees(&first)) else { continue };
         let sum = walk(source, at, end, here, FRAMES_A_PLACE)?;
         all.samples += sum.samples;
         all.bytes += sum.bytes;

@@ -64,9 +64,14 @@ pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>, format: Format) -> R
 /// The page at `at`; `None` where none starts or it is cut.
 fn read_page<S: Read + Seek>(source: &mut Source<S>, at: u64) -> Result<Option<Page>, Fault> {
     source.step()?;
-    let header = source.up_to(at, 27 + 255)?;
-    let lacing = slice(&header, 27, usize::from(u8_at(&header, 26)));
-    if !header.starts_with(b"OggS\0") || lacing.len() < usize::from(u8_at(&header, 26)) || header.len() < 27 {
+    let header = source.padded::<27>(at)?;
+    if !header.starts_with(b"OggS\0") {
+        return Ok(None);
+    }
+    let segments = usize::from(u8_at(&header, 26));
+    let lacing = source.up_to(at + 27, segments)?;
+    // Past the end it reads as no segments, which is a page only if the file really goes so far.
+    if lacing.len() < segments || at + 27 > source.len() {
         return Ok(None);
     }
     let body = at + 27 + lacing.len() as u64;
@@ -76,7 +81,7 @@ fn read_page<S: Read + Seek>(source: &mut Source<S>, at: u64) -> Result<Option<P
         granule: u64_le(&header, 6),
         serial: u32_le(&header, 14),
         body,
-        lacing: lacing.to_vec(),
+        lacing,
         end,
     }))
 }
@@ -194,12 +199,15 @@ fn chained<S: Read + Seek>(source: &mut Source<S>, first: &Page, pre_skip: u64) 
         return Ok(None);
     }
     let (mut total, mut link, mut serial, mut at) = (0_u64, 0, Some(first.serial), first.end);
-    let kind = source.up_to(first.body, 16)?;
+    let kind = source.padded::<8>(first.body)?;
     while let Some(page) = read_page(source, at)? {
+        if source.is_tired() {
+            return Ok(None);
+        }
         at = page.end;
         if page.flags & BEGINNING != 0 {
             total = total.saturating_add(u64::saturating_sub(link, pre_skip));
-            let alike = slice(&source.up_to(page.body, 16)?, 0, 8) == slice(&kind, 0, 8);
+            let alike = source.padded(page.body)? == kind;
             (serial, link) = (alike.then_some(page.serial), 0);
         } else if serial == Some(page.serial) && page.granule < NO_GRANULE / 2 {
             link = page.granule;

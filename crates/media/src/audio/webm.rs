@@ -178,6 +178,9 @@ fn counted<S: Read + Seek>(source: &mut Source<S>, segment: &Segment, codec: Cod
     }
     let (mut at, mut cluster, mut last) = (start, 0_u64, None);
     while let Some(element) = next(source, at, segment.end)? {
+        if source.is_tired() {
+            return Ok(None);
+        }
         at = element.end;
         match element.id {
             CLUSTER | BLOCK_GROUP => at = element.body,

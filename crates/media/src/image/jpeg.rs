@@ -68,11 +68,11 @@ pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>, limits: &Limits) -> 
 /// The orientation of an EXIF segment; `None` when it is something else. The first directory nearly always comes first,
 /// and thumbnails and maker notes after it: so the rest is fetched only when that is not so.
 fn read_exif<S: Read + Seek>(source: &mut Source<S>, at: u64, len: u64) -> Result<Option<u8>, Fault> {
-    let len = usize::try_from(len).unwrap_or_default();
-    let start = source.up_to(at, len.min(EXIF_START))?;
-    if !start.starts_with(b"Exif\0\0") {
+    if &source.padded::<6>(at)? != b"Exif\0\0" {
         return Ok(None);
     }
+    let len = usize::try_from(len).unwrap_or_default();
+    let start = source.up_to(at, len.min(EXIF_START))?;
     if start.len() < len && exif::directory_end(&start) > start.len() {
         return Ok(Some(exif::orientation(&source.up_to(at, len)?)));
     }

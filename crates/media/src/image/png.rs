@@ -17,6 +17,8 @@ const MAX_EXIF: usize = 64 << 10;
 
 /// Text beyond this is not looked through for orientation.
 const MAX_TEXT: usize = 16 << 10;
+/// Nor are texts beyond so many.
+const MAX_TEXTS: u32 = 256;
 
 struct Chunk {
     kind: [u8; 4],
@@ -35,6 +37,7 @@ pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>, limits: &Limits) -> 
     let mut facts = header(source, limits)?;
     let mut orientation = None;
     let mut in_text = None;
+    let mut texts = 0;
     let mut image_data = false;
     let mut at = SIGNATURE;
     loop {
@@ -51,12 +54,14 @@ pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>, limits: &Limits) -> 
                 limits.check_frames(facts.frame_count)?;
             }
             b"tRNS" => facts.has_alpha = Some(true),
-            b"eXIf" => {
+            // There is but one (section 11.3.4.6).
+            b"eXIf" if orientation.is_none() => {
                 let block = source.up_to(chunk.body, MAX_EXIF.min(chunk.len as usize))?;
                 orientation = Some(exif::orientation(&block));
             }
             // Before there was a chunk for it, programs kept orientation in text.
-            b"iTXt" | b"tEXt" if in_text.is_none() => {
+            b"iTXt" | b"tEXt" if in_text.is_none() && texts < MAX_TEXTS => {
+                texts += 1;
                 in_text = exif::orientation_in_text(&source.up_to(chunk.body, MAX_TEXT.min(chunk.len as usize))?);
             }
             _ => {}

@@ -22,7 +22,7 @@ pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>, limits: &Limits) -> 
     let mut at = riff.body;
     let first = riff.next(source, at)?.ok_or(Fault::Corrupt("it has no image data"))?;
     let (mut facts, animated) = header(source, &first, limits)?;
-    let mut orientation = 1;
+    let mut orientation = None;
     let mut frames: u32 = 0;
     let mut image_data = false;
     while let Some(chunk) = riff.next(source, at)? {
@@ -38,9 +38,10 @@ pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>, limits: &Limits) -> 
                 frames += 1;
                 limits.check_frames(frames)?;
             }
-            b"EXIF" => {
+            // All but the first may be ignored (section 2.7.1.5).
+            b"EXIF" if orientation.is_none() => {
                 let len = usize::try_from(chunk.len().min(MAX_EXIF)).unwrap_or_default();
-                orientation = exif::orientation(&source.up_to(chunk.body, len)?);
+                orientation = Some(exif::orientation(&source.up_to(chunk.body, len)?));
             }
             _ => {}
         }
@@ -50,7 +51,7 @@ pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>, limits: &Limits) -> 
     }
     facts.frame_count = if animated { frames.max(1) } else { 1 };
     match source.len() - riff.claimed_end {
-        0 => Ok(facts.turned(orientation)),
+        0 => Ok(facts.turned(orientation.unwrap_or(1))),
         trailing => Err(Fault::Trailing(trailing)),
     }
 }

@@ -3,8 +3,8 @@
 use object_store_media::{AudioFacts, Codec, DurationSource, Format};
 
 use crate::write::{
-    adts, aiff, flac, id3, m4a, m4a_with, mp3_frames, mp3_misleading, mp3_with_xing, ogg_opus, ogg_vorbis, rf64, riff,
-    wav, wav_form, webm,
+    adts, aiff, flac, id3, m4a, m4a_with, mp3_frames, mp3_misleading, mp3_with_xing, ogg_opus, ogg_page, ogg_vorbis,
+    rf64, riff, wav, wav_form, webm,
 };
 use crate::{audio, refusal, try_probe};
 
@@ -220,4 +220,55 @@ fn large_wav_costs_little_whatever_precedes_its_sound() {
     let chunks = [(b"fmt ", wav_form(1, 8000, 1, 16)), list, (b"data", vec![1; 1 << 20])];
     let probe = try_probe(&riff(b"RIFF", b"WAVE", &chunks)).unwrap();
     assert!(probe.bytes_read < 16 << 10, "{} bytes", probe.bytes_read);
+}
+
+#[test]
+fn frames_beyond_counting_are_estimated() {
+    // 8 kbit/s at 8 kHz: 72 bytes and 72 ms a frame.
+    let mut frame = vec![0xFF, 0xE3, 0x18, 0xC0];
+    frame.resize(72, 0);
+    let facts = audio(&frame.repeat(10_000));
+    assert_eq!(length(&facts), (Some(720_000), DurationSource::Counted));
+    let facts = audio(&frame.repeat(200_000));
+    assert_eq!(length(&facts), (Some(14_400_000), DurationSource::Estimated));
+    // LC, 44.1 kHz, 13 bytes and 1024 samples a frame.
+    let mut frame = vec![0xFF, 0xF1, 0x50, 0x80, 0x01, 0xBF, 0xFC];
+    frame.resize(13, 0);
+    let facts = audio(&frame.repeat(200_000));
+    assert_eq!(length(&facts), (Some(4_643_991), DurationSource::Estimated));
+}
+
+#[test]
+fn mp4_without_a_table_of_sizes_has_the_stated_bit_rate() {
+    let facts = audio(&m4a(b"alac", 88_200));
+    assert_eq!(facts.bitrate, Some(256), "64 bytes in two seconds");
+    let mut stated = m4a(b"alac", 88_200);
+    let config = stated.windows(8).rposition(|window| window == b"alac\0\0\0\0").unwrap();
+    stated[config + 24..config + 28].copy_from_slice(&705_600_u32.to_be_bytes());
+    assert_eq!(audio(&stated).bitrate, Some(705_600));
+}
+
+#[test]
+fn ogg_pictures_among_the_comments_are_not_read() {
+    let head = [&b"OpusHead\x01\x02"[..], &[0x38, 1, 0x80, 0xBB, 0, 0, 0, 0, 0]].concat();
+    let entry = |text: &[u8]| [&u32::try_from(text.len()).unwrap().to_le_bytes()[..], text].concat();
+    let picture = [b"METADATA_BLOCK_PICTURE=".to_vec(), vec![b'A'; 600_000]].concat();
+    let tags =
+        [&b"OpusTags"[..], &entry(b"us"), &2_u32.to_le_bytes(), &entry(b"TITLE=Song"), &entry(&picture)].concat();
+    let mut file = ogg_page(2, 0, 9, &[&head]);
+    for part in tags.chunks(254 * 255) {
+        // Pages of full segments; the last one ends the packet.
+        let mut page = ogg_page(0, 0, 9, &[part]);
+        if part.len() == 254 * 255 {
+            page[26] = 254;
+            page.remove(27 + 254);
+        }
+        file.extend(page);
+    }
+    file.extend(ogg_page(0, 960, 9, &[&[0xF8; 40]]));
+    file.extend(ogg_page(4, 48_312, 9, &[&[0xF8; 300]]));
+    let probe = try_probe(&file).unwrap();
+    assert!(probe.bytes_read < 128 << 10, "{} bytes", probe.bytes_read);
+    let facts = audio(&file);
+    assert_eq!((facts.duration_ms, facts.title.as_deref()), (Some(1000), Some("Song")));
 }

@@ -1,7 +1,7 @@
 //! Facts of pictures.
 
 use crate::write::{avif, bmp, exif, gif, jpeg, png, tiff, webp_extended, webp_lossy};
-use crate::{image, refusal};
+use crate::{image, refusal, try_probe};
 
 #[test]
 fn png_tells_size_depth_and_alpha() {
@@ -126,4 +126,93 @@ fn trailing_data_is_refused() {
         let refused = refusal(&[file, b"<script>".to_vec()].concat());
         assert_eq!(refused, ("trailing_data", format!("8 bytes follow the end of the {format} file")));
     }
+}
+
+/// Coded data as dense as real ones, with FF escaped.
+fn scan(len: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut scan = Vec::with_capacity(len + 2);
+    while scan.len() < len {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let byte = u8::try_from(state >> 24).unwrap();
+        scan.push(byte);
+        scan.extend((byte == 0xFF).then_some(0));
+    }
+    scan
+}
+
+fn large_jpeg() -> Vec<u8> {
+    let small = jpeg(8, 6, Some(6));
+    [&small[..small.len() - 2], &scan(200_000), b"\xff\xd9"].concat()
+}
+
+#[test]
+fn large_jpeg_costs_little() {
+    let probe = try_probe(&large_jpeg()).unwrap();
+    assert!(probe.bytes_read < 40 << 10, "{} bytes", probe.bytes_read);
+    let two = [large_jpeg(), large_jpeg()].concat();
+    assert!(try_probe(&two).unwrap().bytes_read < 128 << 10);
+}
+
+#[test]
+fn jpeg_with_an_archive_is_refused_however_long_its_comment() {
+    let archive = |comment: &[u8]| {
+        let len = u16::try_from(comment.len()).unwrap().to_le_bytes();
+        [&b"PK\x03\x04data"[..], b"PK\x05\x06", &[0; 16], &len, comment].concat()
+    };
+    let ended = |byte: u8, len: usize| [vec![byte; len - 2], vec![0xFF, 0xD9]].concat();
+    let comments = [
+        Vec::new(),
+        b"short".to_vec(),
+        vec![b'a'; 65_535],
+        ended(b'a', 65_535),
+        ended(0, 65_535),
+        ended(b'a', 40_000),
+        // As dense as coded data, but short enough to be seen.
+        [scan(30_000), b"\xff\xd9".to_vec()].concat(),
+        // Text of few different letters.
+        [b"The quick brown fox jumps over the lazy dog. ".repeat(1400), b"\xff\xd9".to_vec()].concat(),
+    ];
+    for comment in comments {
+        for picture in [large_jpeg(), jpeg(8, 6, None)] {
+            let file = [picture, archive(&comment)].concat();
+            assert_eq!(refusal(&file).0, "trailing_data", "a comment of {} bytes", comment.len());
+        }
+    }
+}
+
+#[test]
+fn cut_large_jpeg_is_refused() {
+    let whole = large_jpeg();
+    assert_eq!(refusal(&whole[..150_000]).1, "not a valid jpeg file: it ends before its structure does");
+}
+
+#[test]
+fn exif_is_read_wherever_its_directory_lies() {
+    for gap in [0_u32, 10, 3000, 30_000] {
+        let mut block = b"Exif\0\0II*\0".to_vec();
+        block.extend((8 + gap).to_le_bytes());
+        block.resize(block.len() + usize::try_from(gap).unwrap(), 0);
+        block.extend(&exif(6)[8..]);
+        let mut file = jpeg(8, 6, None);
+        let segment = [&[0xFF, 0xE1][..], &u16::try_from(block.len() + 2).unwrap().to_be_bytes(), &block].concat();
+        file.splice(2..2, segment);
+        assert_eq!(image(&file).orientation, 6, "a gap of {gap}");
+    }
+}
+
+#[test]
+fn tiff_fields_that_come_twice_keep_their_first_sensible_value() {
+    let again = |kind: u8, value: u8| [0, 1, kind, 0, 1, 0, 0, 0, value, 0, 0, 0];
+    let mut file = tiff(8, 6, 6);
+    // Another width, and one of a type that does not exist.
+    file[8] = 5;
+    let end = file.len() - 4;
+    file.splice(end..end, [again(3, 99), again(99, 77)].concat());
+    let facts = image(&file);
+    assert_eq!((facts.coded_width, facts.coded_height, facts.orientation), (8, 6, 6));
+    // Such a one first.
+    file[8] = 6;
+    file.splice(10..10, again(99, 77));
+    assert_eq!(image(&file).coded_width, 8);
 }

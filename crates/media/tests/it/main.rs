@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
 
 mod audio;
+mod bounds;
 mod hostile;
 mod image;
 mod policy;

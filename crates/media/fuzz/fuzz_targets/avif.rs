@@ -1,0 +1,7 @@
+//! Facts of `Format::Avif`.
+
+#![no_main]
+
+use object_store_media::Format;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| object_store_media_fuzz::probe_as(Format::Avif, data));
