@@ -1,5 +1,7 @@
 //! Rows of `idempotency_keys`.
 
+use std::fmt;
+
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
@@ -10,8 +12,8 @@ use crate::{ImageId, MediaId, MediaKind, Sha256, Timestamp, UserId};
 /// The column `media_id` before its kind is known; an id of either kind has the same bytes.
 type Untyped = ImageId;
 
-/// What an idempotency key stands for.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+/// What an idempotency key stands for. `Debug` does not show the key.
+#[derive(Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = idempotency_keys, check_for_backend(Pg, Sqlite))]
 pub struct IdempotencyKeyModel {
     media_id: Untyped,
@@ -39,8 +41,8 @@ impl IdempotencyKeyModel {
 }
 
 /// A key to be remembered. The fields mean what they do in [`IdempotencyKeyModel`]; the database's clock gives the
-/// times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Insertable)]
+/// times. `Debug` does not show the key.
+#[derive(Clone, Copy, PartialEq, Eq, Insertable)]
 #[diesel(table_name = idempotency_keys, check_for_backend(Pg, Sqlite), treat_none_as_default_value = false)]
 pub struct NewIdempotencyKey<'a> {
     media_id: Untyped,
@@ -64,5 +66,25 @@ impl<'a> NewIdempotencyKey<'a> {
     #[must_use]
     pub fn media_id(&self) -> MediaId {
         MediaId::of(self.kind, self.media_id.uuid())
+    }
+}
+
+impl fmt::Debug for IdempotencyKeyModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdempotencyKeyModel")
+            .field("media_id", &self.media_id())
+            .field("user_id", &self.user_id)
+            .field("stored_at", &self.stored_at)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for NewIdempotencyKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewIdempotencyKey")
+            .field("media_id", &self.media_id())
+            .field("user_id", &self.user_id)
+            .finish_non_exhaustive()
     }
 }

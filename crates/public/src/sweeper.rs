@@ -15,7 +15,7 @@ use crate::provider::ObjectStoreProvider;
 /// How often a [`Sweeper`] sweeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SweeperOptions {
-    /// Between the end of a sweep and the next. A minute by default.
+    /// Between the end of a sweep and the next: a minute by default, and ten milliseconds at least.
     pub every: Duration,
     /// At most so much more, at random each time, so that many processes do not sweep in step. Ten seconds by default.
     pub jitter: Duration,
@@ -40,8 +40,10 @@ pub struct SweeperTotals {
     pub failed: u64,
 }
 
-/// A task that sweeps again and again, until [`Sweeper::shutdown`]. Dropped, it ends by itself after the sweep that is under
-/// way.
+/// Without a wait a sweeper would do nothing but ask the database.
+const SHORTEST_WAIT: Duration = Duration::from_millis(10);
+
+/// A task that sweeps again and again, until [`Sweeper::shutdown`], or until it is dropped.
 #[must_use = "a sweeper that is dropped stops"]
 pub struct Sweeper {
     stop: oneshot::Sender<()>,
@@ -68,8 +70,7 @@ impl Sweeper {
         *self.totals.borrow()
     }
 
-    /// Waits until the sweep that is under way has ended, and begins no other. What is left is done by the next sweep,
-    /// wherever that is. Dropped while it waits, the sweep goes on.
+    /// Stops, in the middle of a sweep too. What is left is done by the next one, wherever that is.
     pub async fn shutdown(self) -> SweeperTotals {
         // An error means that the task has ended already.
         let _ = self.stop.send(());
@@ -100,10 +101,14 @@ async fn sweep_until(
             _ = &mut stopped => return,
             () = tokio::time::sleep(wait) => {}
         }
-        let swept = provider.sweep().await;
+        let swept = tokio::select! {
+            // Whatever a sweep was about to do, the next one does.
+            _ = &mut stopped => return,
+            swept = provider.sweep() => swept,
+        };
         totals.send_modify(|totals| totals.add(&swept));
         failing_with = log(&swept, failing_with);
-        wait = options.every.saturating_add(random_part_of(options.jitter));
+        wait = options.every.max(SHORTEST_WAIT).saturating_add(random_part_of(options.jitter));
     }
 }
 

@@ -205,7 +205,7 @@ const POSTGRES_BUSY: [&str; 8] = [
     "could not extend file",
 ];
 
-const TABLES: [&str; 4] = ["images", "audios", "object_intents", "orphan_candidates"];
+const TABLES: [&str; 5] = ["images", "audios", "object_intents", "idempotency_keys", "orphan_candidates"];
 
 /// What an error of unknown kind means to us.
 enum Meaning {

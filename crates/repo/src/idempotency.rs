@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use object_store_models::schema::idempotency_keys::{self, dsl};
-use object_store_models::{IdempotencyKeyModel, ImageId, MediaId, NewIdempotencyKey, UserId};
+use object_store_models::{IdempotencyKeyModel, ImageId, MediaId, NewIdempotencyKey, Timestamp, UserId};
 
 use crate::clock::{database_now, database_now_plus};
 use crate::{Backend, Connection, Result, query};
@@ -105,14 +105,32 @@ impl IdempotencyRepo {
         Ok(settled == 1)
     }
 
-    /// Forgets at most `limit` keys whose time is over, and returns how many.
+    /// Remembers the key of an upload that is still going on for `expires_in` from now. `false` if there is none.
+    pub async fn renew(conn: &mut Connection<'_>, id: MediaId, expires_in: Duration) -> Result<bool> {
+        let renewed = query!(conn, async |db| {
+            diesel::update(idempotency_keys::table.find(ImageId::from(id.uuid())))
+                .filter(dsl::kind.eq(id.kind()))
+                .filter(dsl::stored_at.is_null())
+                .set(dsl::expires_at.eq(database_now_plus(expires_in)))
+                .execute(db)
+                .await
+        })?;
+        Ok(renewed == 1)
+    }
+
+    /// Forgets at most `limit` keys whose time is over, and returns how many. In a transaction it waits for nobody.
     pub async fn forget_expired(conn: &mut Connection<'_>, limit: i64) -> Result<usize> {
         let expired = idempotency_keys::table
             .select(dsl::media_id)
             .filter(dsl::expires_at.le(database_now()))
             .order(dsl::expires_at)
             .limit(limit);
-        let ids: Vec<ImageId> = query!(conn, async |db| expired.load(db).await)?;
+        let ids: Vec<ImageId> = match conn.backend() {
+            // One that a request has locked at this moment, perhaps for as long as its caller's transaction lasts, waits for
+            // the next time.
+            Backend::Postgres(db) => expired.for_update().skip_locked().load(db).await?,
+            Backend::Sqlite(db) => expired.load(db).await?,
+        };
         if ids.is_empty() {
             return Ok(0);
         }
@@ -126,10 +144,14 @@ impl IdempotencyRepo {
         })?)
     }
 
-    /// Forgets all keys of a user, and returns how many.
-    pub async fn forget_of_user(conn: &mut Connection<'_>, user: UserId) -> Result<usize> {
+    /// Forgets the keys of a user that were claimed until `until`, and returns how many.
+    pub async fn forget_of_user(conn: &mut Connection<'_>, user: UserId, until: Timestamp) -> Result<usize> {
         Ok(query!(conn, async |db| {
-            diesel::delete(idempotency_keys::table).filter(dsl::user_id.eq(user)).execute(db).await
+            diesel::delete(idempotency_keys::table)
+                .filter(dsl::user_id.eq(user))
+                .filter(dsl::created_at.le(until))
+                .execute(db)
+                .await
         })?)
     }
 

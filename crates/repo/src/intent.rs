@@ -64,6 +64,35 @@ impl IntentRepo {
         })?)
     }
 
+    /// Goes on with an upload under another key: turns its intent into a purge, at its next generation, and inserts one for
+    /// `next` that is as old. In a transaction, so that at any moment one of the two says that the upload is under way.
+    ///
+    /// `None` if the upload is no longer ours. The purge, and the new intent.
+    pub async fn move_upload(
+        conn: &mut Connection<'_>,
+        (s3_key, generation): (&str, i64),
+        purge: Deadlines,
+        next: &NewIntent<'_>,
+        deadlines: Deadlines,
+    ) -> Result<Option<(ObjectIntent, ObjectIntent)>> {
+        let Some(purge) = Self::to_purge(conn, s3_key, generation, purge).await? else { return Ok(None) };
+        let moved = query!(conn, async |db| {
+            diesel::insert_into(object_intents::table)
+                .values((
+                    next,
+                    dsl::generation.eq(1),
+                    dsl::attempts.eq(0),
+                    dsl::not_before.eq(database_now_plus(deadlines.not_before_in)),
+                    dsl::clears_at.eq(database_now_plus(deadlines.clears_in)),
+                    dsl::created_at.eq(purge.created_at),
+                ))
+                .returning(ObjectIntent::as_returning())
+                .get_result(db)
+                .await
+        })?;
+        Ok(Some((purge, moved)))
+    }
+
     /// Inserts an intent to purge a key, or turns the key's intent into one.
     ///
     /// `new.purpose` is ignored.

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use object_store_models::schema::object_intents::{self, dsl};
-use object_store_models::{ImageId, IntentPurpose, MediaId, ObjectIntent, Timestamp, UserId};
+use object_store_models::{IntentPurpose, ObjectIntent, Timestamp, UserId};
 
 use crate::clock::database_now;
 use crate::{Connection, IntentRepo, Result, query};
@@ -50,19 +50,6 @@ impl IntentRepo {
         })?)
     }
 
-    /// The intents of media of this id, whatever its kind, in the order of their keys.
-    pub async fn list_of_media(conn: &mut Connection<'_>, id: MediaId) -> Result<Vec<ObjectIntent>> {
-        Ok(query!(conn, async |db| {
-            object_intents::table
-                .select(ObjectIntent::as_select())
-                // An id of either kind has the same bytes.
-                .filter(dsl::media_id.eq(ImageId::from(id.uuid())))
-                .order(dsl::s3_key)
-                .load(db)
-                .await
-        })?)
-    }
-
     /// At most `limit` keys of a user's intents that are not purges and were written until `until`, in their order, after
     /// `after`.
     pub async fn list_uploads_of(
@@ -99,6 +86,8 @@ impl IntentRepo {
                     dsl::purpose.eq(IntentPurpose::Purge),
                     dsl::generation.eq(dsl::generation + 1),
                     dsl::not_before.eq(database_now()),
+                    // What it was called says something about the user, and is needed no more.
+                    dsl::declared.eq("{}"),
                 ))
                 .execute(db)
                 .await

@@ -78,10 +78,14 @@ fn set_up_failed(error: ConnectionError) -> RepoError {
     }
 }
 
-/// `pg_temp` last, so that no temporary table can stand in for ours.
+/// `pg_temp` last, so that no temporary table can stand in for ours. The statements are written for the isolation level that
+/// is set, and a database or a role may have another by default.
 fn session_setup(schema: &str, statement_timeout: Option<Duration>) -> String {
     let timeout = statement_timeout.map_or(0, |limit| limit.as_millis().clamp(1, i32::MAX.unsigned_abs().into()));
-    format!("SET search_path TO {schema}, pg_temp; SET statement_timeout = {timeout}")
+    format!(
+        "SET search_path TO {schema}, pg_temp; SET statement_timeout = {timeout}; \
+         SET default_transaction_isolation = 'read committed'"
+    )
 }
 
 /// A URL, apart from the parameters that `tokio-postgres` does not know as libpq does.

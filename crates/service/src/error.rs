@@ -5,6 +5,7 @@ use object_store_storage::{RetryClass, StorageError};
 
 use crate::dto::CursorError;
 use crate::translate::CorruptRow;
+use crate::verify::VerifyReport;
 
 /// The result of a use case.
 pub type Result<T, E = ObjectStoreError> = std::result::Result<T, E>;
@@ -46,6 +47,14 @@ pub enum ObjectStoreError {
         found: u64,
         /// How many may.
         limit: u64,
+    },
+    /// A verify could not go on. What it had found until then is in its report.
+    #[error("the verify stopped")]
+    VerifyStopped {
+        /// What was found. Its `compared_until` is where the next verify may begin.
+        report: Box<VerifyReport>,
+        /// Why it stopped. It also gives the code.
+        source: Box<ObjectStoreError>,
     },
     /// The bytes of the upload could not be read from where they come. Nothing was stored.
     #[error("the bytes of the upload could not be read")]
@@ -279,6 +288,7 @@ impl ObjectStoreError {
             Self::InProgress => "in_progress",
             Self::NotReceived => "upload_not_received",
             Self::TooManyOrphans { .. } => "too_many_orphans",
+            Self::VerifyStopped { source, .. } => source.code(),
             Self::Body(_) => "body_unreadable",
             Self::Storage(error) => storage_code(error),
             Self::Database(error) => database_code(error),
@@ -294,6 +304,7 @@ impl ObjectStoreError {
         match self {
             Self::Storage(error) => error.retry_class() != RetryClass::Never,
             Self::Database(error) => error.is_retryable(),
+            Self::VerifyStopped { source, .. } => source.is_retryable(),
             Self::InProgress | Self::NotReceived | Self::Interrupted(_) => true,
             Self::Invalid(_)
             | Self::NotFound

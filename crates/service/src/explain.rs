@@ -25,8 +25,7 @@ impl ObjectStoreService {
         let key = file.as_ref().map(|(_, key)| key.clone());
         let mut keys: BTreeSet<String> = intents.iter().map(|intent| intent.key.clone()).chain(key.clone()).collect();
         let mut uploads = Vec::new();
-        for kind in ["image", "audio", "staging"] {
-            let prefix = format!("{kind}/{}/", id.uuid());
+        for prefix in directories(id) {
             let page = self.storage.list_page(&prefix, None, MAX_OBJECTS).await?;
             keys.extend(page.objects.into_iter().map(|object| object.key));
             uploads.extend(self.open_uploads(&prefix).await?);
@@ -58,8 +57,12 @@ impl ObjectStoreService {
                 None => None,
             },
         };
-        let intents = IntentRepo::list_of_media(&mut conn, id).await?;
-        Ok((file, intents.into_iter().map(IntentRead::from).collect()))
+        let mut intents = Vec::new();
+        for directory in directories(id) {
+            let under = IntentRepo::under(&mut conn, &directory).await?;
+            intents.extend(under.into_iter().map(|(intent, _)| IntentRead::from(intent)));
+        }
+        Ok((file, intents))
     }
 
     async fn open_uploads(&self, prefix: &str) -> Result<Vec<UploadSeen>> {
@@ -95,6 +98,12 @@ impl ObjectStoreService {
         };
         Ok(ObjectSeen { key, named_by, object, orphan_since: orphan.map(|orphan| orphan.first_seen_at) })
     }
+}
+
+/// Where the keys of an id lie, whatever it is of.
+fn directories(id: MediaId) -> [String; 3] {
+    let id = id.uuid().to_string();
+    [ObjectKey::object_directory("audio", &id), ObjectKey::object_directory("image", &id), ObjectKey::staging_directory(&id)]
 }
 
 /// `None` beyond the years that can be shown; a storage can say anything.

@@ -101,9 +101,9 @@ impl Settings {
             ("max_frames", *max_frames > 0, "must be above 0"),
             ("max_duration", !max_duration.is_zero(), "must be above 0"),
             ("max_page", *max_page > 0, "must be above 0"),
-            ("upload_fence", *upload_fence >= SHORTEST_FENCE, "must be at least 1 second"),
+            ("upload_fence", is_fence(*upload_fence), "must be 1 second to a year"),
             ("late_write", late_write.as_secs() < A_YEAR, "must be below a year"),
-            ("sweep_lease", !sweep_lease.is_zero(), "must be above 0"),
+            ("sweep_lease", is_fence(*sweep_lease), "must be 1 second to a year"),
             ("sweep_retry", *sweep_retry <= *sweep_retry_max, "must be at most sweep_retry_max"),
             ("signed_url", (SHORTEST_URL..=longest_url).contains(signed_url), "must be 1 second to 7 days"),
             ("direct_upload", (SHORTEST_URL..=longest_url).contains(direct_upload), "must be 1 second to 7 days"),
@@ -117,6 +117,10 @@ impl Settings {
 }
 
 const SHORTEST_FENCE: Duration = Duration::from_secs(1);
+fn is_fence(time: Duration) -> bool {
+    time >= SHORTEST_FENCE && time.as_secs() < A_YEAR
+}
+
 const SHORTEST_URL: Duration = Duration::from_secs(1);
 const A_YEAR: u64 = 365 * 24 * 60 * 60;
 
@@ -166,11 +170,13 @@ mod tests {
 
     #[test]
     fn a_setting_that_cannot_be_used_is_named_with_what_is_allowed() {
-        let cases: [(Change, &str); 8] = [
+        let cases: [(Change, &str); 10] = [
             (|settings| settings.limits.formats.clear(), "formats must name at least one format"),
             (|settings| settings.limits.max_page = 0, "max_page must be above 0"),
             (|settings| settings.limits.max_duration = Duration::ZERO, "max_duration must be above 0"),
-            (|settings| settings.timings.upload_fence = Duration::ZERO, "upload_fence must be at least 1 second"),
+            (|settings| settings.timings.upload_fence = Duration::ZERO, "upload_fence must be 1 second to a year"),
+            (|settings| settings.timings.upload_fence = Duration::MAX, "upload_fence must be 1 second to a year"),
+            (|settings| settings.timings.sweep_lease = Duration::MAX, "sweep_lease must be 1 second to a year"),
             (|settings| settings.timings.late_write = Duration::MAX, "late_write must be below a year"),
             (|settings| settings.timings.sweep_retry = Duration::MAX, "sweep_retry must be at most sweep_retry_max"),
             (|settings| settings.timings.signed_url = Duration::ZERO, "signed_url must be 1 second to 7 days"),

@@ -32,8 +32,8 @@ pub(crate) enum Leftovers {
 }
 
 impl ObjectStoreService {
-    /// Removes what abandoned uploads and deletes have left, until nothing is due or storage fails; what is left then is
-    /// for a later sweep. Any number of workers may sweep at once.
+    /// Removes what abandoned uploads and deletes have left, until nothing is due or a whole batch fails; what is left
+    /// then is for a later sweep. Any number of workers may sweep at once.
     pub async fn sweep(&self) -> Result<SweepReport> {
         let mut report = SweepReport::default();
         loop {
@@ -41,14 +41,17 @@ impl ObjectStoreService {
             let claimed =
                 self.database.transaction(async |conn| IntentRepo::claim_due(conn, BATCH.into(), lease).await).await?;
             let was_full = claimed.len() == usize::from(BATCH);
+            let failed_before = report.failed;
             let mut purges = futures::stream::iter(claimed)
                 .map(|intent| async move { self.purge(&intent, Leftovers::WithMultipart).await })
                 .buffer_unordered(CONCURRENT_PURGES);
             while let Some(purged) = purges.try_next().await? {
                 report.count(purged);
             }
-            // Storage that fails is not asked again and again; a key that fails is due again before long.
-            if !was_full || report.failed > 0 {
+            // Storage that fails for every key is not asked again and again. Single keys that fail, such as those that are
+            // locked, are due again later and hold up nobody.
+            let has_all_failed = report.failed - failed_before == u64::from(BATCH);
+            if !was_full || has_all_failed {
                 self.forget_idempotency_keys().await?;
                 return Ok(report);
             }

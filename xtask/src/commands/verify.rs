@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use object_store_public::{Finding, ObjectStoreProvider, VerifyOptions, VerifyReport};
+use object_store_public::{Finding, ObjectStoreError, ObjectStoreProvider, VerifyOptions, VerifyReport};
 
 use crate::store::Store;
 use crate::{failure, output, progress};
@@ -25,7 +25,8 @@ Rows are never touched either.
 --repair hands to the sweep what an earlier run has seen as well, and nothing at all if that is more than 100 objects and \
 more than 1 % of the bucket: then the database is probably not the one of this bucket.
 
-Exit status: 0 nothing found, 1 something found, repaired or not, 2 could not run.
+Exit status: 0 nothing found, 1 something found, repaired or not, 2 could not run, or not to its end: what was found until \
+then is printed, and --start-after goes on from the last key that was compared.
 
 Examples:
   cargo xtask verify
@@ -44,25 +45,37 @@ pub(crate) struct Args {
     /// Hand over so many at most, instead of 100 or 1 %.
     #[arg(long, value_name = "N", requires = "repair")]
     max_orphans: Option<u64>,
+    /// Begin after this key, where another run stopped.
+    #[arg(long, value_name = "KEY")]
+    start_after: Option<String>,
     /// Print one JSON document: counts, and `findings`.
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let report = match verify(args).await {
-        Ok(report) => report,
-        Err(error) => {
-            failure::report(&error);
-            return Ok(ExitCode::from(COULD_NOT_RUN));
+    let error = match verify(args).await {
+        Ok(report) => {
+            print(args, &report)?;
+            return Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Err(error) => error,
     };
-    if args.json {
-        output::json(&report)?;
-    } else {
-        output::line(to_text(&report))?;
+    // What was found before it stopped is told all the same.
+    if let Some(ObjectStoreError::VerifyStopped { report, .. }) = error.downcast_ref() {
+        print(args, report)?;
     }
-    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    failure::report(&error);
+    Ok(ExitCode::from(COULD_NOT_RUN))
+}
+
+fn print(args: &Args, report: &VerifyReport) -> anyhow::Result<()> {
+    if args.json {
+        output::json(report)?;
+    } else {
+        output::line(to_text(report))?;
+    }
+    Ok(())
 }
 
 async fn verify(args: &Args) -> anyhow::Result<VerifyReport> {
@@ -71,6 +84,7 @@ async fn verify(args: &Args) -> anyhow::Result<VerifyReport> {
         repair: args.repair,
         rehash: args.rehash,
         max_orphans: args.max_orphans,
+        start_after: args.start_after.clone(),
         ..VerifyOptions::default()
     };
     if let Some(seconds) = args.grace {
@@ -113,16 +127,20 @@ fn to_text(report: &VerifyReport) -> String {
         "clean".to_owned()
     } else {
         format!(
-            "found {}: {} missing, {} of another size, {} with other bytes, {} orphans ({} seen before), {} stale uploads",
+            "found {}: {} missing, {} of another size, {} with other bytes, {} unreadable, {} orphans ({} seen before), {} stale uploads",
             report.found(),
             report.missing,
             report.size_mismatches,
             report.digest_mismatches,
+            report.unreadable,
             report.orphans,
             report.confirmed_orphans,
             report.stale_uploads
         )
     });
+    if let Some(key) = &report.compared_until {
+        lines.push(format!("compared until {key}"));
+    }
     if report.repaired > 0 {
         lines.push(format!("{} handed to the sweep", report.repaired));
     }
@@ -140,6 +158,7 @@ fn finding(finding: &Finding) -> String {
             format!("orphan          {key}: {size_bytes} bytes, {seen} at {first_seen_at}")
         }
         Finding::StaleUpload { key, upload_id } => format!("stale upload    {key}: {upload_id}"),
+        Finding::Unreadable { id, key, code } => format!("unreadable      {} {id}: {key}: {code}", id.kind()),
         Finding::DigestMismatch { id, key, row_sha256, object_sha256 } => {
             format!("digest mismatch {} {id}: {row_sha256} was stored, {key} has {object_sha256}", id.kind())
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use object_store_models::{ImageId, MediaId, NewIdempotencyKey, UserId};
-use object_store_repo::{ClaimedKey, IdempotencyRepo};
+use object_store_repo::{ClaimedKey, IdempotencyRepo, read_clock};
 
 use crate::support::{TestDatabase, user, write};
 
@@ -13,6 +13,7 @@ on_both_backends!(migrated:
     claims_at_the_same_time_see_one_another,
     keys_are_forgotten_when_their_time_is_over,
     the_keys_of_a_user_are_forgotten,
+    the_key_of_an_upload_under_way_is_renewed,
 );
 
 const DAY: Duration = Duration::from_hours(24);
@@ -105,6 +106,23 @@ async fn the_keys_of_a_user_are_forgotten(test: TestDatabase) {
     for owner in [Some(ann), Some(ben), None] {
         claim(&test, &new(owner, "key"), DAY).await;
     }
-    assert_eq!(write(&test.db, async |conn| IdempotencyRepo::forget_of_user(conn, ann).await).await, 1);
-    assert_eq!(count(&test).await, 2);
+    let until = read_clock(&mut test.db.reader().await.unwrap()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    claim(&test, &new(Some(ann), "later"), DAY).await;
+    assert_eq!(write(&test.db, async |conn| IdempotencyRepo::forget_of_user(conn, ann, until).await).await, 1);
+    assert_eq!(count(&test).await, 3);
+}
+
+async fn the_key_of_an_upload_under_way_is_renewed(test: TestDatabase) {
+    let (open, settled) = (new(None, "open"), new(None, "settled"));
+    for key in [&open, &settled] {
+        claim(&test, key, Duration::ZERO).await;
+    }
+    write(&test.db, async |conn| IdempotencyRepo::settle(conn, settled.media_id(), Duration::ZERO).await).await;
+    let renew = async |id| write(&test.db, async |conn| IdempotencyRepo::renew(conn, id, DAY).await).await;
+    assert!(renew(open.media_id()).await);
+    assert!(!renew(settled.media_id()).await, "its time runs from its commit");
+    assert!(!renew(MediaId::Image(ImageId::new())).await);
+    write(&test.db, async |conn| IdempotencyRepo::forget_expired(conn, 9).await).await;
+    assert_eq!(count(&test).await, 1);
 }

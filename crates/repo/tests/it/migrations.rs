@@ -15,8 +15,12 @@ on_both_backends!(empty:
     a_version_is_told,
 );
 
-const NAMES: [&str; 3] =
-    ["2026-01-01-000000_objects", "2026-01-02-000000_idempotency_keys", "2026-01-03-000000_orphan_candidates"];
+const NAMES: [&str; 4] = [
+    "2026-01-01-000000_objects",
+    "2026-01-02-000000_idempotency_keys",
+    "2026-01-03-000000_orphan_candidates",
+    "2026-01-05-000000_intents_of_users",
+];
 
 /// As they are reverted.
 fn newest_first() -> Vec<&'static str> {
@@ -32,8 +36,8 @@ async fn migrations_go_up_and_down_and_up(test: TestDatabase) {
     assert_eq!(test.db.migrate().await.unwrap(), NAMES);
     status(true).await;
     // One at a time, too.
-    assert_eq!(test.db.revert(1).await.unwrap(), [NAMES[2]]);
-    assert_eq!(test.db.migrate().await.unwrap(), [NAMES[2]]);
+    assert_eq!(test.db.revert(1).await.unwrap(), [NAMES[3]]);
+    assert_eq!(test.db.migrate().await.unwrap(), [NAMES[3]]);
     assert!(test.db.migrate().await.unwrap().is_empty(), "there is nothing left to do");
     let before = catalogue(&test.db).await;
 
@@ -117,10 +121,10 @@ struct Index {
 async fn indexes(db: &Database) -> Vec<String> {
     let sql = match db.engine() {
         Engine::Postgres => {
-            "SELECT indexname::text AS name FROM pg_indexes WHERE schemaname = current_schema() \
-             AND indexname NOT LIKE '%key' AND indexname NOT LIKE '%pkey'
-             UNION ALL SELECT indexname::text FROM pg_indexes WHERE schemaname = current_schema() \
-             AND indexname LIKE '%idempotency_key' ORDER BY name"
+            // Those that no constraint has made.
+            "SELECT c.relname::text COLLATE \"C\" AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
+             WHERE c.relnamespace = current_schema()::regnamespace AND NOT EXISTS \
+             (SELECT FROM pg_constraint k WHERE k.conindid = c.oid AND k.contype IN ('p', 'u')) ORDER BY name"
         }
         Engine::Sqlite => "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY name",
     };
@@ -164,6 +168,7 @@ async fn both_databases_have_the_columns_and_indexes_of_the_models() {
         "idempotency_keys_user_id_idempotency_key",
         "images_user_id_id",
         "object_intents_not_before",
+        "object_intents_user_id_s3_key",
     ];
     assert_eq!(found, expected);
 }

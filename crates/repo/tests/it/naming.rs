@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use object_store_models::{IntentPurpose, MediaId, NewIntent, NewOrphanCandidate, UserId};
+use object_store_models::{IntentPurpose, NewIntent, NewOrphanCandidate, UserId};
 use object_store_repo::{AudioRepo, CandidateRepo, Deadlines, ImageRepo, IntentRepo, KeyRepo, read_clock};
 
 use crate::support::{TestDatabase, audio, image, intent, key, store_audio, store_image, user, write};
@@ -178,8 +178,4 @@ async fn what_is_due_is_listed(test: TestDatabase) {
     assert_eq!(IntentRepo::count_due(&mut conn).await.unwrap(), 2);
     assert_eq!(IntentRepo::list_due(&mut conn, 9).await.unwrap(), made[1..]);
     assert_eq!(IntentRepo::list_due(&mut conn, 1).await.unwrap(), made[1..2]);
-    let id = made[0].media_id;
-    for id in [id, MediaId::Audio(id.uuid().into())] {
-        assert_eq!(IntentRepo::list_of_media(&mut conn, id).await.unwrap(), made[..1]);
-    }
 }

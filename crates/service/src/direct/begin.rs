@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use object_store_media::{Format, Kind, declared_matches, is_undeclared};
 use object_store_models::{IntentPurpose, MediaId, NewIntent, ObjectIntent, Timestamp, UserId};
-use object_store_repo::{Deadlines, IntentRepo};
+use object_store_repo::{Deadlines, IdempotencyRepo, IntentRepo};
 use object_store_storage::{MAX_PRESIGN_SECONDS, ObjectKey, PresignPost, PresignPut, StorageError};
 
 use crate::actor::Actor;
@@ -22,6 +22,7 @@ use crate::upload::facts;
 use crate::upload::idempotency::{Holder, IdempotencyKey, Keyed, RequestHash, holder};
 use crate::upload::intake::check_size;
 use crate::upload::stage::new_id;
+use crate::upload::pause;
 use crate::upload::write::{INTENT_ATTEMPTS, declare_on, may_be_repeated};
 
 /// The most bytes that one request carries to S3 (AWS user guide, "Amazon S3 multipart upload limits").
@@ -133,6 +134,7 @@ impl ObjectStoreService {
             match begun {
                 // The same again: if the first attempt took effect, this one finds it.
                 Err(ObjectStoreError::Database(error)) if may_be_repeated(&error) && attempt < INTENT_ATTEMPTS => {
+                    pause(attempt).await;
                     attempt += 1;
                 }
                 outcome => return outcome,
@@ -159,7 +161,8 @@ impl ObjectStoreService {
                 Holder::Completed(id, expires_at) => Ok(Begun::Completed(id, expires_at)),
                 // It gets a fresh signature, which the intent has to outlive.
                 Holder::Open(open) => {
-                    if IntentRepo::renew_fence(conn, &open.s3_key, open.generation, deadlines).await? {
+                    let renewed = IntentRepo::renew_fence(conn, &open.s3_key, open.generation, deadlines).await?;
+                    if renewed && IdempotencyRepo::renew(conn, open.media_id, expires_in).await? {
                         Ok(Begun::Before(open))
                     } else {
                         Err(ObjectStoreError::InProgress)

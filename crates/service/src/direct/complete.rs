@@ -91,7 +91,8 @@ impl ObjectStoreService {
                 Ok(stored)
             }
             Err(error) => {
-                self.abandon(&intent, Leftovers::ObjectOnly, LateWrite::Impossible).await;
+                // Lost, since it was committed or swept, or failing like the commit: `error` says it better.
+                let _ = self.abandon(&intent, Leftovers::ObjectOnly, LateWrite::Impossible).await;
                 Err(error)
             }
         }
@@ -125,7 +126,7 @@ impl ObjectStoreService {
             }
             Err(error) => error,
         };
-        self.abandon(intent, Leftovers::ObjectOnly, late_write(&error)).await;
+        self.abandon(intent, Leftovers::ObjectOnly, LateWrite::after_failure(&error)).await?;
         Err(error)
     }
 
@@ -134,7 +135,7 @@ impl ObjectStoreService {
         let body = match self.body_of(upload, received).await {
             Ok(body) => body,
             Err(error) => {
-                self.abandon(intent, Leftovers::ObjectOnly, LateWrite::Impossible).await;
+                self.abandon(intent, Leftovers::ObjectOnly, LateWrite::Impossible).await?;
                 return Err(error.into());
             }
         };
@@ -217,13 +218,4 @@ fn staged(upload: &OpenUpload, received: Received, intent: &Intent, etag: String
 
 fn may_pass(error: &StorageError) -> bool {
     error.retry_class() != object_store_storage::RetryClass::Never
-}
-
-/// Whether a failed copy may still land.
-fn late_write(error: &ObjectStoreError) -> LateWrite {
-    match error {
-        ObjectStoreError::Storage(error) => LateWrite::after(error),
-        // The request was dropped under way.
-        _ => LateWrite::Possible,
-    }
 }

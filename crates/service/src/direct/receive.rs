@@ -15,7 +15,7 @@ use crate::error::{Result, ValidationError};
 use crate::service::ObjectStoreService;
 use crate::upload::facts;
 use crate::upload::intake::{IN_MEMORY, check_length, check_size};
-use crate::upload::ranged::RangedObject;
+use crate::upload::ranged::{RangedObject, broken_off};
 use crate::upload::stage::{Examined, blocking};
 
 /// What a client has sent, found good.
@@ -102,16 +102,4 @@ async fn digest_of(mut download: Download) -> StorageResult<Sha256> {
         hasher.update(&piece);
     }
     Ok(<[u8; 32]>::from(hasher.finalize()).into())
-}
-
-/// What breaks off on its way from storage may arrive next time.
-fn broken_off(error: StorageError) -> StorageError {
-    match error {
-        StorageError::Body(source) => StorageError::Unavailable {
-            reason: "a download broke off".to_owned(),
-            outcome_unknown: false,
-            source: Some(Box::new(source)),
-        },
-        other => other,
-    }
 }

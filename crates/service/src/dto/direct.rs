@@ -4,8 +4,8 @@ use std::time::Duration;
 use object_store_models::{MediaId, MediaKind, Timestamp, UserId};
 use serde::{Serialize, Serializer};
 
-/// A file that a client is about to send to storage itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A file that a client is about to send to storage itself. `Debug` does not show the idempotency key.
+#[derive(Clone, PartialEq, Eq)]
 pub struct DirectUploadCreate {
     /// The name that the user's file has. Any text will do, as for an upload.
     pub filename: String,
@@ -37,6 +37,21 @@ pub enum UploadVia {
         /// The MD5 of the bytes, where it is known: the storage then refuses any others.
         content_md5: Option<[u8; 16]>,
     },
+}
+
+impl fmt::Debug for DirectUploadCreate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DirectUploadCreate")
+            .field("filename", &self.filename)
+            .field("content_type", &self.content_type)
+            .field("kind", &self.kind)
+            .field("size_bytes", &self.size_bytes)
+            .field("owner", &self.owner)
+            .field("expires_in", &self.expires_in)
+            .field("via", &self.via)
+            .field("has_idempotency_key", &self.idempotency_key.is_some())
+            .finish()
+    }
 }
 
 impl DirectUploadCreate {

@@ -86,7 +86,8 @@ impl ObjectStoreService {
             Ok(stored) => Ok(stored),
             Err(error) => {
                 if let Some(object) = staged.object() {
-                    self.abandon(&object.intent(), Leftovers::ObjectOnly, LateWrite::Impossible).await;
+                    // Lost, since it was committed or swept, or failing like the commit: `error` says it better.
+                    let _ = self.abandon(&object.intent(), Leftovers::ObjectOnly, LateWrite::Impossible).await;
                 }
                 // If a commit of unknown outcome did take effect, there was no intent to abandon.
                 match error {

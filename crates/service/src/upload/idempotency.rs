@@ -1,5 +1,7 @@
 //! Idempotency keys: a request that comes again does nothing again.
 
+use std::time::Duration;
+
 use object_store_models::{IntentPurpose, MediaId, NewIdempotencyKey, ObjectIntent, Sha256, Timestamp, UserId};
 use object_store_repo::{ClaimedKey, Connection, IdempotencyRepo, IntentRepo};
 use object_store_storage::ObjectKey;
@@ -9,13 +11,13 @@ use crate::error::{ConflictError, ObjectStoreError, Result, ValidationError};
 use crate::service::ObjectStoreService;
 use crate::upload::abandon::fresh_key;
 use crate::upload::staged::StagedObject;
-use crate::upload::write::{INTENT_ATTEMPTS, Intent, declare_on, may_be_repeated, upload_of};
+use crate::upload::write::{INTENT_ATTEMPTS, Intent, declare_on, may_be_repeated, pause, upload_of};
 
 /// How many keys are forgotten at once.
 const FORGET_BATCH: u16 = 1_000;
 
 /// A key that a client made up: 1 to 255 visible ASCII characters.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct IdempotencyKey(String);
 
 impl IdempotencyKey {
@@ -32,7 +34,6 @@ impl IdempotencyKey {
 }
 
 /// A key, and what makes a request with it the same.
-#[derive(Debug)]
 pub(crate) struct Keyed {
     pub(crate) key: IdempotencyKey,
     pub(crate) hash: Sha256,
@@ -116,6 +117,7 @@ impl ObjectStoreService {
         loop {
             match self.declare_keyed_once(&key, id, user_id, keyed).await {
                 Err(ObjectStoreError::Database(error)) if may_be_repeated(&error) && attempt < INTENT_ATTEMPTS => {
+                    pause(attempt).await;
                     attempt += 1;
                 }
                 outcome => return outcome,
@@ -131,20 +133,24 @@ impl ObjectStoreService {
         keyed: &Keyed,
     ) -> Result<Claim> {
         let deadlines = self.upload_deadlines();
-        let timings = &self.settings.timings;
-        let expires_in = timings.upload_fence + timings.idempotency;
+        let expires_in = self.upload_key_expiry();
         self.database
             .transaction(async |conn| {
                 match holder(conn, &keyed.of(id, user_id), expires_in, IntentPurpose::Upload).await? {
                     Holder::Mine => {
                         let generation = declare_on(conn, &upload_of(key, id, user_id), deadlines).await?;
-                        Ok(Claim::Declared(Intent { key: key.clone(), generation }))
+                        Ok(Claim::Declared(Intent { key: key.clone(), generation, keyed_as: Some(id) }))
                     }
                     Holder::Completed(id, _) => Ok(Claim::StoredBefore(id)),
                     Holder::Open(_) => Err(ObjectStoreError::InProgress),
                 }
             })
             .await
+    }
+
+    /// How long a key is remembered from the moment at which the fence of its upload begins anew.
+    pub(crate) fn upload_key_expiry(&self) -> Duration {
+        self.settings.timings.upload_fence + self.settings.timings.idempotency
     }
 
     /// Notes that the upload which a key stands for is being committed. The first statement of its transaction, so that
@@ -165,7 +171,7 @@ impl ObjectStoreService {
         loop {
             let forgotten = self
                 .database
-                .statements(async |conn| IdempotencyRepo::forget_expired(conn, FORGET_BATCH.into()).await)
+                .transaction(async |conn| IdempotencyRepo::forget_expired(conn, FORGET_BATCH.into()).await)
                 .await?;
             if forgotten < usize::from(FORGET_BATCH) {
                 return Ok(());
@@ -179,7 +185,7 @@ impl ObjectStoreService {
 pub(crate) async fn holder(
     conn: &mut Connection<'_>,
     new: &NewIdempotencyKey<'_>,
-    expires_in: std::time::Duration,
+    expires_in: Duration,
     purpose: IntentPurpose,
 ) -> Result<Holder> {
     let row = match IdempotencyRepo::claim(conn, new, expires_in).await? {

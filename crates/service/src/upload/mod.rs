@@ -13,4 +13,5 @@ pub(crate) mod write;
 
 pub(crate) use commit::require_transaction;
 pub use staged::{StagedAudio, StagedFile, StagedImage};
+pub(crate) use ranged::broken_off;
 pub(crate) use write::{may_be_repeated, pause};

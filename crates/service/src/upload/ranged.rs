@@ -9,11 +9,16 @@ use bytes::Bytes;
 use object_store_storage::{ByteRange, ObjectKey, ObjectStorage, StorageError, StorageResult, collect};
 use tokio::runtime::Handle;
 
+use crate::upload::pause;
+
 /// How much one ranged read fetches.
 const BLOCK: u64 = 128 << 10;
 
 /// How many blocks are kept: enough for a parser that goes back and forth between a few places.
 const KEPT_BLOCKS: usize = 16;
+
+/// How often a block is asked for.
+const FETCH_ATTEMPTS: u32 = 3;
 
 /// Reads an object by ranged requests. For use on a thread that may block.
 pub(crate) struct RangedObject {
@@ -68,12 +73,26 @@ impl RangedObject {
             self.blocks.push_back(block.clone());
             return Ok(block.1);
         }
-        let bytes = self.runtime.block_on(self.fetch(start)).map_err(io::Error::other)?;
+        let bytes = self.runtime.block_on(self.fetch_again(start)).map_err(io::Error::other)?;
         if self.blocks.len() == KEPT_BLOCKS {
             self.blocks.pop_front();
         }
         self.blocks.push_back((start, bytes.clone()));
         Ok(bytes)
+    }
+
+    /// A finished upload is not thrown away because one of its many small downloads failed.
+    async fn fetch_again(&self, start: u64) -> StorageResult<Bytes> {
+        let mut attempt = 1;
+        loop {
+            match self.fetch(start).await.map_err(broken_off) {
+                Err(StorageError::Unavailable { .. }) if attempt < FETCH_ATTEMPTS => {
+                    pause(attempt).await;
+                    attempt += 1;
+                }
+                done => return done,
+            }
+        }
     }
 
     async fn fetch(&self, start: u64) -> StorageResult<Bytes> {
@@ -83,6 +102,18 @@ impl RangedObject {
             return Err(StorageError::PreconditionFailed);
         }
         collect(download.stream).await
+    }
+}
+
+/// What breaks off on its way from storage may arrive next time.
+pub(crate) fn broken_off(error: StorageError) -> StorageError {
+    match error {
+        StorageError::Body(source) => StorageError::Unavailable {
+            reason: "a download broke off".to_owned(),
+            outcome_unknown: false,
+            source: Some(Box::new(source)),
+        },
+        other => other,
     }
 }
 

@@ -118,23 +118,27 @@ impl ObjectStoreService {
         bytes: &Bytes,
         options: &PutOptions,
     ) -> Result<Put> {
+        let mut intent = match self.declare_keyed(id, user_id, keyed).await? {
+            Claim::Declared(intent) => intent,
+            Claim::StoredBefore(id) => return Ok(Put::StoredBefore(id)),
+        };
         let mut attempt = 1;
         loop {
-            let intent = match self.declare_keyed(id, user_id, keyed).await? {
-                Claim::Declared(intent) => intent,
-                Claim::StoredBefore(id) => return Ok(Put::StoredBefore(id)),
-            };
-            match self.put(&intent, Body::Bytes(bytes.clone()), options).await {
+            let body = Body::Bytes(bytes.clone());
+            let error = match self.within_fence(&intent, self.storage.put(&intent.key, body, options)).await {
                 Ok(outcome) => return Ok(Put::Done(intent, outcome)),
-                // What had no effect was tried again where it failed, under the same key.
-                Err(ObjectStoreError::Storage(error))
-                    if error.retry_class() == RetryClass::OutcomeUnknown && attempt < PUT_ATTEMPTS =>
-                {
-                    pause(attempt).await;
-                    attempt += 1;
-                }
-                Err(error) => return Err(error),
+                Err(error) => error,
+            };
+            // What had no effect was tried again where it failed, under the same key.
+            let is_unknown =
+                matches!(&error, ObjectStoreError::Storage(error) if error.retry_class() == RetryClass::OutcomeUnknown);
+            if !is_unknown || attempt == PUT_ATTEMPTS {
+                self.abandon(&intent, Leftovers::ObjectOnly, LateWrite::after_failure(&error)).await?;
+                return Err(error);
             }
+            intent = self.move_on(&intent, id, user_id).await?;
+            pause(attempt).await;
+            attempt += 1;
         }
     }
 
@@ -184,7 +188,8 @@ impl ObjectStoreService {
         let (format, facts) = match examined {
             Ok(examined) => examined,
             Err(error) => {
-                self.abandon(&intent, Leftovers::ObjectOnly, LateWrite::Impossible).await;
+                // What was wrong with the file is said, also when the upload was ended meanwhile.
+                let _ = self.abandon(&intent, Leftovers::ObjectOnly, LateWrite::Impossible).await;
                 return Err(error);
             }
         };

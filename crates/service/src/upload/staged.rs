@@ -54,7 +54,7 @@ pub(crate) struct StagedObject {
 
 impl StagedObject {
     pub(crate) fn intent(&self) -> Intent {
-        Intent { key: self.key.clone(), generation: self.generation }
+        Intent { key: self.key.clone(), generation: self.generation, keyed_as: None }
     }
 }
 

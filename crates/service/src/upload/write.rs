@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use object_store_models::{IntentPurpose, MediaId, NewIntent, UserId};
-use object_store_repo::{Connection, Deadlines, IntentRepo, RepoError};
+use object_store_repo::{Connection, Deadlines, IdempotencyRepo, IntentRepo, RepoError};
 use object_store_storage::{Body, ObjectKey, PutOptions, PutOutcome};
 use tokio::time::{Instant, timeout_at};
 
@@ -18,6 +18,8 @@ use crate::upload::abandon::{LateWrite, fresh_key};
 pub(crate) struct Intent {
     pub(crate) key: ObjectKey,
     pub(crate) generation: i64,
+    /// The id for which an idempotency key stands, which must be remembered as long as the upload goes on.
+    pub(crate) keyed_as: Option<MediaId>,
 }
 
 /// How often an intent is written again when it is not known whether it was.
@@ -30,7 +32,7 @@ impl ObjectStoreService {
         let mut attempt = 1;
         loop {
             match self.declare_once(&key, id, user_id).await {
-                Ok(generation) => return Ok(Intent { key, generation }),
+                Ok(generation) => return Ok(Intent { key, generation, keyed_as: None }),
                 // The same intent again: if the first attempt took effect, this one finds it.
                 Err(ObjectStoreError::Database(error)) if may_be_repeated(&error) && attempt < INTENT_ATTEMPTS => {
                     pause(attempt).await;
@@ -48,6 +50,9 @@ impl ObjectStoreService {
 
     /// Puts a body under its intent, and keeps the intent from being swept meanwhile. After an error the intent is a
     /// purge.
+    ///
+    /// # Errors
+    /// Those of storage; [`ObjectStoreError::UploadExpired`] when the upload was ended meanwhile, whatever storage said.
     pub(crate) async fn put(&self, intent: &Intent, body: Body, options: &PutOptions) -> Result<PutOutcome> {
         // A part that is under way when its upload is aborted may be stored after that (AWS API reference,
         // "AbortMultipartUpload").
@@ -55,13 +60,9 @@ impl ObjectStoreService {
         match self.within_fence(intent, self.storage.put(&intent.key, body, options)).await {
             Ok(outcome) => Ok(outcome),
             Err(error) => {
-                let late_write = match &error {
-                    ObjectStoreError::Storage(error) if !in_parts => LateWrite::after(error),
-                    // The request may have been dropped under way.
-                    _ => LateWrite::Possible,
-                };
+                let late_write = if in_parts { LateWrite::Possible } else { LateWrite::after_failure(&error) };
                 let leftovers = if in_parts { Leftovers::WithMultipart } else { Leftovers::ObjectOnly };
-                self.abandon(intent, leftovers, late_write).await;
+                self.abandon(intent, leftovers, late_write).await?;
                 Err(error)
             }
         }
@@ -110,9 +111,15 @@ impl ObjectStoreService {
     pub(crate) async fn renew(&self, intent: &Intent) -> Result<()> {
         let deadlines = self.upload_deadlines();
         let (key, generation) = (intent.key.as_str(), intent.generation);
+        let key_expiry = self.upload_key_expiry();
         let renewed = self
             .database
-            .statements(async |conn| IntentRepo::renew_fence(conn, key, generation, deadlines).await)
+            .statements(async |conn| {
+                if let Some(id) = intent.keyed_as {
+                    IdempotencyRepo::renew(conn, id, key_expiry).await?;
+                }
+                IntentRepo::renew_fence(conn, key, generation, deadlines).await
+            })
             .await?;
         if renewed { Ok(()) } else { Err(ObjectStoreError::UploadExpired) }
     }

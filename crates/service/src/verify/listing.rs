@@ -9,7 +9,7 @@ use crate::verify::PAGE;
 const EMPTY_PAGES: u32 = 5;
 
 /// Where the listing is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Listing {
     after: Option<String>,
     is_over: bool,
@@ -27,6 +27,11 @@ pub(super) struct Range {
 }
 
 impl Listing {
+    /// A listing of what follows a key; `None` for all.
+    pub(super) fn after(key: Option<String>) -> Self {
+        Self { after: key, is_over: false }
+    }
+
     /// The next range; `None` after the last. The ranges cover all keys.
     pub(super) async fn next(&mut self, storage: &dyn ObjectStorage) -> Result<Option<Range>> {
         if self.is_over {

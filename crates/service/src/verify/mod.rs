@@ -20,10 +20,10 @@ mod uploads;
 use std::time::{Duration, SystemTime};
 
 use object_store_models::Timestamp;
-use object_store_repo::{AudioRepo, ImageRepo, Owner, read_clock};
+use object_store_repo::{estimate_media, read_clock};
 use object_store_storage::ClockSkew;
 
-use crate::error::Result;
+use crate::error::{ObjectStoreError, Result};
 use crate::service::ObjectStoreService;
 use listing::Listing;
 use throttle::Throttle;
@@ -39,20 +39,18 @@ impl ObjectStoreService {
     /// it is told to repair.
     ///
     /// # Errors
-    /// Those of storage and of the database: then nothing can be said, and nothing was repaired that a complete
-    /// comparison had not confirmed. [`TooManyOrphans`](crate::ObjectStoreError::TooManyOrphans) when repairing would
-    /// remove so much that a wrong database or bucket is more likely.
+    /// [`VerifyStopped`](crate::ObjectStoreError::VerifyStopped) when storage or the database failed, with what was found
+    /// until then; nothing was repaired that a complete comparison had not confirmed. Its source is
+    /// [`TooManyOrphans`](crate::ObjectStoreError::TooManyOrphans) when repairing would remove so much that a wrong
+    /// database or bucket is more likely. Other errors when it could not begin.
     pub async fn verify(&self, options: &VerifyOptions) -> Result<VerifyReport> {
         let mut run = Run::begin(self, options).await?;
-        let mut listing = Listing::default();
-        while let Some(range) = listing.next(self.storage.as_ref()).await? {
-            run.compare(range).await?;
+        match run.go_through().await {
+            Ok(()) => Ok(run.report),
+            Err(source) => {
+                Err(ObjectStoreError::VerifyStopped { report: Box::new(run.report), source: Box::new(source) })
+            }
         }
-        run.find_stale_uploads().await?;
-        if options.repair {
-            run.repair().await?;
-        }
-        Ok(run.report)
     }
 }
 
@@ -66,6 +64,20 @@ struct Run<'a> {
     old_until: SystemTime,
     throttle: Option<Throttle>,
     report: VerifyReport,
+    unreadable_in_a_row: u32,
+}
+
+impl Run<'_> {
+    async fn go_through(&mut self) -> Result<()> {
+        let mut listing = Listing::after(self.options.start_after.clone());
+        while let Some(range) = listing.next(self.service.storage.as_ref()).await? {
+            let until = range.until.clone();
+            self.compare(range).await?;
+            self.report.compared_until = until;
+        }
+        self.find_stale_uploads().await?;
+        if self.options.repair { self.repair().await } else { Ok(()) }
+    }
 }
 
 impl<'a> Run<'a> {
@@ -74,9 +86,7 @@ impl<'a> Run<'a> {
         let skew = service.storage.bucket_info().await?.clock_skew;
         let mut conn = service.connection().await?;
         let started_at = read_clock(&mut conn).await?;
-        let images = ImageRepo::count(&mut conn, Owner::Anyone).await?;
-        let audios = AudioRepo::count(&mut conn, Owner::Anyone).await?;
-        options.progress.expect(u64::try_from(images.saturating_add(audios)).unwrap_or_default());
+        options.progress.expect(estimate_media(&mut conn).await?);
         Ok(Self {
             service,
             options,
@@ -84,6 +94,7 @@ impl<'a> Run<'a> {
             old_until: earlier(storage_time(skew), options.grace),
             throttle: options.rehash.map(Throttle::new),
             report: VerifyReport::default(),
+            unreadable_in_a_row: 0,
         })
     }
 }

@@ -16,6 +16,8 @@ pub struct VerifyOptions {
     /// How much may be handed to the sweep at most; `None` for 100, or 1 % of the listed objects if that is more. Beyond
     /// it nothing is.
     pub max_orphans: Option<u64>,
+    /// The key after which to begin; `None` for all. For a verify that goes on where another stopped.
+    pub start_after: Option<String>,
     /// How far it is. Keep a clone to look at.
     pub progress: Arc<VerifyProgress>,
 }
@@ -27,6 +29,7 @@ impl Default for VerifyOptions {
             grace: Duration::from_hours(24),
             rehash: None,
             max_orphans: None,
+            start_after: None,
             progress: Arc::default(),
         }
     }
@@ -47,7 +50,7 @@ pub struct VerifyProgress {
 }
 
 impl VerifyProgress {
-    /// How many rows there were when it began; 0 before that.
+    /// About how many rows there were when it began; 0 before that.
     pub fn expected_rows(&self) -> u64 {
         self.expected_rows.load(Ordering::Relaxed)
     }

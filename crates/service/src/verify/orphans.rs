@@ -27,12 +27,22 @@ impl Run<'_> {
         let nameless = self.nameless(own).await?;
         let (old, young): (Vec<_>, Vec<_>) = nameless.into_iter().partition(|(_, object)| self.is_old(object));
         self.report.young += young.len() as u64;
+        if self.is_beyond_doubt() {
+            self.report.orphans += old.len() as u64;
+            return Ok(());
+        }
         let mut orphans = Vec::new();
         for some in old.chunks(AT_ONCE) {
             let asked: Vec<_> = some.iter().map(|(own, object)| self.still_there(own, object)).collect();
             orphans.extend(try_join_all(asked).await?.into_iter().flatten());
         }
         self.note(range, &orphans).await
+    }
+
+    /// Whether so much has no name that this cannot be the database of this bucket: then it is only counted, rather than
+    /// looked at object by object and written into the database.
+    fn is_beyond_doubt(&self) -> bool {
+        self.report.orphans > self.removal_limit().saturating_add(PAGE.into())
     }
 
     /// Those of which one statement says that nothing names them. Rows and intents were read one after the other, so a

@@ -7,6 +7,7 @@ use object_store_storage::{ObjectKey, StorageError};
 use sha2::Digest;
 
 use crate::error::Result;
+use crate::upload::{broken_off, pause};
 use crate::verify::Run;
 use crate::verify::names::Row;
 use crate::verify::report::Finding;
@@ -14,11 +15,16 @@ use crate::verify::report::Finding;
 /// How often an object is read whose download breaks off.
 const READ_ATTEMPTS: u32 = 3;
 
+/// After so many objects in a row that could not be read, storage as a whole is taken for unreachable.
+const AWAY_AFTER: u32 = 10;
+
 /// What reading an object gave.
 enum Read {
     Whole(Sha256),
     /// Gone, or of another size than a moment ago.
     Changed,
+    /// There, and not given.
+    Refused,
 }
 
 impl Run<'_> {
@@ -35,8 +41,10 @@ impl Run<'_> {
 
     async fn rehash_one(&mut self, row: &Row) -> Result<()> {
         let Ok(key) = ObjectKey::parse(&row.key) else { return Ok(()) };
-        let Read::Whole(read) = self.read(&key, row).await? else {
-            return self.examine_doubtful(vec![row.clone()]).await;
+        let read = match self.read(&key, row).await? {
+            Read::Whole(read) => read,
+            Read::Changed => return self.examine_doubtful(vec![row.clone()]).await,
+            Read::Refused => return Ok(()),
         };
         self.report.rehashed += 1;
         match row.sha256 {
@@ -70,12 +78,28 @@ impl Run<'_> {
         let mut attempt = 1;
         loop {
             match self.read_once(key, row).await {
-                Ok(read) => return Ok(read),
+                Ok(read) => {
+                    self.unreadable_in_a_row = 0;
+                    return Ok(read);
+                }
                 Err(StorageError::NotFound { .. }) => return Ok(Read::Changed),
-                Err(StorageError::Unavailable { .. }) if attempt < READ_ATTEMPTS => attempt += 1,
-                Err(error) => return Err(error.into()),
+                Err(StorageError::Unavailable { .. }) if attempt < READ_ATTEMPTS => {
+                    pause(attempt).await;
+                    attempt += 1;
+                }
+                Err(error) => return self.note_unreadable(row, error),
             }
         }
+    }
+
+    /// A single object that a damaged disk does not give is a finding; when one after the other fails, storage is away.
+    fn note_unreadable(&mut self, row: &Row, error: StorageError) -> Result<Read> {
+        self.unreadable_in_a_row += 1;
+        if self.unreadable_in_a_row == AWAY_AFTER {
+            return Err(error.into());
+        }
+        self.report.add(Finding::Unreadable { id: row.id, key: row.key.clone(), code: error.code() });
+        Ok(Read::Refused)
     }
 
     async fn read_once(&mut self, key: &ObjectKey, row: &Row) -> Result<Read, StorageError> {
@@ -85,7 +109,7 @@ impl Run<'_> {
         }
         let mut hasher = sha2::Sha256::new();
         while let Some(piece) = download.stream.next().await {
-            let piece = piece.map_err(broken_off)?;
+            let piece = piece.map_err(StorageError::Body).map_err(broken_off)?;
             hasher.update(&piece);
             self.report.rehashed_bytes += piece.len() as u64;
             if let Some(throttle) = &mut self.throttle {
@@ -94,9 +118,4 @@ impl Run<'_> {
         }
         Ok(Read::Whole(<[u8; 32]>::from(hasher.finalize()).into()))
     }
-}
-
-fn broken_off(error: std::io::Error) -> StorageError {
-    let source = Some(error.into());
-    StorageError::Unavailable { reason: "a download broke off".to_owned(), outcome_unknown: false, source }
 }

@@ -26,8 +26,13 @@ impl Run<'_> {
     /// Much to remove more likely means a wrong database, or one that was restored from a backup.
     fn brake(&self) -> Result<()> {
         let found = self.report.confirmed_orphans + self.report.stale_uploads;
-        let limit = self.options.max_orphans.unwrap_or(ALWAYS_ALLOWED.max(self.report.objects / ONE_OF));
+        let limit = self.removal_limit();
         if found > limit { Err(ObjectStoreError::TooManyOrphans { found, limit }) } else { Ok(()) }
+    }
+
+    /// How much may be handed to the sweep, by what was listed so far.
+    pub(super) fn removal_limit(&self) -> u64 {
+        self.options.max_orphans.unwrap_or(ALWAYS_ALLOWED.max(self.report.objects / ONE_OF))
     }
 
     /// All that is noted was seen by this run too: the rest was forgotten as the listing went by.
@@ -66,11 +71,17 @@ impl Run<'_> {
         Ok((is_same && is_old && is_confirmed).then_some(own))
     }
 
+    /// No more of them than the brake knew of.
     async fn end_stale_uploads(&mut self) -> Result<()> {
+        let mut left = self.report.stale_uploads;
         let mut marker = None;
         loop {
             let page = self.stale_uploads(marker.as_deref()).await?;
             for (own, upload_id) in page.uploads {
+                if left == 0 {
+                    return Ok(());
+                }
+                left -= 1;
                 if !self.purge_unless_named(&own).await? {
                     // A finished object has this key. Its upload is over, and these parts are none of it.
                     self.service.storage.abort_multipart_upload(&own.key, &upload_id).await?;

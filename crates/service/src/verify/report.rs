@@ -28,6 +28,8 @@ pub struct VerifyReport {
     pub stale_uploads: u64,
     /// Objects whose bytes are not those that were uploaded, by their SHA-256.
     pub digest_mismatches: u64,
+    /// Objects that could not be read, though storage has them.
+    pub unreadable: u64,
     /// Objects that nothing names and that are too young to judge. Not a finding.
     pub young: u64,
     /// Objects whose keys this module does not make. Never touched, and not a finding.
@@ -40,6 +42,8 @@ pub struct VerifyReport {
     pub digests_noted: u64,
     /// Orphans and multipart uploads that were handed to the sweep.
     pub repaired: u64,
+    /// The last key up to which everything was compared; `None` when none was, or all.
+    pub compared_until: Option<String>,
     /// The findings, up to a thousand of them.
     pub findings: Vec<Finding>,
     /// Up to ten of the foreign keys.
@@ -100,6 +104,16 @@ pub enum Finding {
         /// What is there.
         object_sha256: Sha256,
     },
+    /// An object that storage has and does not give.
+    Unreadable {
+        /// The media.
+        #[serde(serialize_with = "as_text")]
+        id: MediaId,
+        /// Where its object is.
+        key: String,
+        /// The code of the error.
+        code: &'static str,
+    },
 }
 
 impl VerifyReport {
@@ -110,7 +124,12 @@ impl VerifyReport {
 
     /// How many findings there are, listed or not.
     pub fn found(&self) -> u64 {
-        self.missing + self.size_mismatches + self.orphans + self.stale_uploads + self.digest_mismatches
+        self.missing
+            + self.size_mismatches
+            + self.orphans
+            + self.stale_uploads
+            + self.digest_mismatches
+            + self.unreadable
     }
 
     pub(super) fn add(&mut self, finding: Finding) {
@@ -123,6 +142,7 @@ impl VerifyReport {
             }
             Finding::StaleUpload { .. } => &mut self.stale_uploads,
             Finding::DigestMismatch { .. } => &mut self.digest_mismatches,
+            Finding::Unreadable { .. } => &mut self.unreadable,
         } += 1;
         if self.findings.len() < MAX_FINDINGS {
             self.findings.push(finding);

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use futures::StreamExt;
+use object_store_devkit::faults::{Fault, Operation, When};
 use object_store_devkit::samples;
 use object_store_devkit::suspension::{Ending, drop_at_suspension};
-use object_store_models::{AudioId, MediaId, UserId};
-use object_store_repo::{AudioRepo, ImageRepo, IntentRepo, Owner};
+use object_store_models::{AudioId, IntentPurpose, MediaId, ObjectIntent, UserId};
+use object_store_repo::{AudioRepo, Connection, ImageRepo, IntentRepo, Owner, query};
 use object_store_service::{
     Actor, AudioCreate, DirectUploadCreate, EraseReport, ImageCreate, ObjectStoreError, StagedImage, UploadBody,
 };
 
-use crate::support::{Count, World, ann, ben, on_both_databases, pieces, user};
+use crate::support::{Count, World, ann, ben, on_both_databases, pieces, user, with_meanwhile};
 
 on_both_databases! {
     all_of_a_user_goes_and_nothing_of_others
@@ -23,6 +24,8 @@ on_both_databases! {
     many_pages_are_erased
     an_erasure_dropped_anywhere_is_finished_by_the_next
     an_erasure_beside_uploads_takes_what_was_there
+    an_upload_that_was_ended_does_not_go_on_under_another_key
+    what_another_module_refers_to_is_kept_and_the_rest_erased
 }
 
 async fn upload(world: &World, actor: Actor) -> MediaId {
@@ -41,6 +44,11 @@ async fn stage(world: &World, actor: Actor) -> StagedImage {
 
 async fn erase(world: &World) -> EraseReport {
     world.service.erase_user(Actor::System, user(1)).await.unwrap()
+}
+
+async fn intents_of(conn: &mut Connection<'_>, id: MediaId) -> Vec<ObjectIntent> {
+    let intents = IntentRepo::list(conn, None, 10_000).await.unwrap();
+    intents.into_iter().filter(|intent| intent.media_id == id).collect()
 }
 
 /// How many finished media a user has.
@@ -119,7 +127,7 @@ async fn a_direct_upload_cannot_be_completed_any_more(world: World) {
     let of_ben = world.service.begin_direct_upload(ben(), create()).await.unwrap();
     let key = {
         let mut conn = world.database.reader().await.unwrap();
-        IntentRepo::list_of_media(&mut conn, begun.id).await.unwrap().remove(0).s3_key
+        intents_of(&mut conn, begun.id).await.remove(0).s3_key
     };
     world.memory.insert_foreign(&key, "image/png", samples::png(2, 2));
 
@@ -229,11 +237,10 @@ async fn an_erasure_beside_uploads_takes_what_was_there(world: World) {
         assert!(!world.service.exists(&mut conn, ann(), id).await.unwrap());
     }
     assert!(
-        IntentRepo::list_of_media(&mut conn, staged.id().into())
+        intents_of(&mut conn, staged.id().into())
             .await
-            .unwrap()
             .iter()
-            .all(|intent| { intent.purpose == object_store_models::IntentPurpose::Purge })
+            .all(|intent| intent.purpose == IntentPurpose::Purge)
     );
     drop(conn);
     for work in work {
@@ -243,4 +250,82 @@ async fn an_erasure_beside_uploads_takes_what_was_there(world: World) {
     erase(&world).await;
     world.assert_consistent_after_sweep().await;
     world.assert_empty().await;
+}
+
+/// An upload whose first write is answered by silence, then by a failure, tries a fresh key; not so when it was ended.
+async fn an_upload_that_was_ended_does_not_go_on_under_another_key(world: World) {
+    world.storage.fail(Operation::Put, When::Nth(1), Fault::HangBefore);
+    let service = world.service_with(|settings| settings.timings.upload_fence = Duration::from_secs(1));
+    let upload = tokio::spawn(async move {
+        service.upload_image(ann(), ImageCreate::new("a.png"), samples::png(2, 2).into()).await
+    });
+    while world.storage.calls().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(erase(&world).await.uploads, 1);
+    let ended = upload.await.unwrap().unwrap_err();
+    assert!(matches!(ended, ObjectStoreError::UploadExpired), "{ended:?}");
+
+    // The failure comes at any moment before or after the end.
+    for nth in 1.. {
+        world.storage.heal();
+        world.storage.fail(Operation::Put, When::Nth(1), Fault::RequestLost);
+        let mut had_begun = false;
+        let meanwhile = async {
+            let intents = IntentRepo::list(&mut world.database.reader().await.unwrap(), None, 10_000).await.unwrap();
+            had_begun = intents.iter().any(|intent| intent.purpose == IntentPurpose::Upload);
+            erase(&world).await;
+        };
+        let upload = world.service.upload_image(ann(), ImageCreate::new("a.png"), samples::png(2, 2).into());
+        let (_, was_under_way) = Box::pin(with_meanwhile(upload, nth, meanwhile)).await;
+        if had_begun {
+            assert_eq!(media_of(&world, user(1)).await, 0, "erased at wait {nth}");
+        }
+        erase(&world).await;
+        if !was_under_way {
+            assert!(nth > 5, "it waited only {nth} times");
+            break;
+        }
+    }
+    assert_eq!(media_of(&world, user(1)).await, 0);
+    world.storage.heal();
+    world.assert_consistent_after_sweep().await;
+    world.assert_empty().await;
+}
+
+async fn what_another_module_refers_to_is_kept_and_the_rest_erased(world: World) {
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(upload(&world, ann()).await);
+    }
+    let audio = upload_audio(&world, ann()).await;
+    sql(&world, "CREATE TABLE profiles (picture BLOB_TYPE NOT NULL REFERENCES images (id))").await;
+    sql(&world, "INSERT INTO profiles SELECT min_id FROM (SELECT id AS min_id FROM images ORDER BY id LIMIT 1) AS first")
+        .await;
+
+    let kept = world.service.erase_user(Actor::System, user(1)).await.unwrap_err();
+
+    assert_eq!(kept.code(), "conflict");
+    let mut conn = world.service.connection().await.unwrap();
+    for (index, id) in ids.iter().enumerate() {
+        assert_eq!(world.service.exists(&mut conn, ann(), *id).await.unwrap(), index == 0, "{index}");
+    }
+    assert!(!world.service.exists(&mut conn, ann(), audio.into()).await.unwrap());
+    drop(conn);
+    sql(&world, "DROP TABLE profiles").await;
+    assert_eq!(erase(&world).await, EraseReport { images: 1, ..EraseReport::default() });
+    world.assert_consistent_after_sweep().await;
+    world.assert_empty().await;
+}
+
+async fn sql(world: &World, statement: &str) {
+    use diesel_async::RunQueryDsl;
+    let mut tx = world.database.begin().await.unwrap();
+    let id_type = match tx.backend() {
+        object_store_repo::Backend::Postgres(_) => "uuid",
+        object_store_repo::Backend::Sqlite(_) => "blob",
+    };
+    let statement = statement.replace("BLOB_TYPE", id_type);
+    query!(tx, async |db| diesel::sql_query(statement).execute(db).await).unwrap();
+    tx.commit().await.unwrap();
 }

@@ -134,8 +134,11 @@ async fn facts_that_cannot_be_read_back_are_not_a_broken_file() {
 
 /// 10 MiB that take about four seconds to arrive.
 fn slow_wav() -> UploadBody {
-    let slow = pieces(&samples::wav(48_000, 2, 16, 55_000)).then(|piece| async {
-        tokio::time::sleep(Duration::from_millis(25)).await;
+    // The first 8 MiB, which are read before anything is written, come at once; the rest takes five seconds.
+    let slow = pieces(&samples::wav(48_000, 2, 16, 110_000)).enumerate().then(|(index, piece)| async move {
+        if index >= 128 {
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
         piece
     });
     UploadBody::from_stream(slow.boxed(), None)
@@ -175,9 +178,27 @@ async fn a_sweep_ends_when_storage_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn keys_that_fail_hold_up_no_others() {
+    let world = World::sqlite().await;
+    for _ in 0..40 {
+        let staged = world.service.stage_image(ann(), ImageCreate::new("a.png"), samples::png(2, 2).into()).await;
+        drop(staged.unwrap());
+    }
+    world.let_deadlines_pass().await;
+    for nth in [1, 2, 20, 40] {
+        world.storage.fail(Operation::Delete, When::Nth(nth), Fault::AccessDenied);
+    }
+    let report = world.service.sweep().await.unwrap();
+    assert_eq!((report.claimed, report.failed, report.purged), (40, 4, 36));
+    world.assert_consistent_after_sweep().await;
+    world.assert_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_slow_upload_is_not_swept() {
     let world = World::sqlite().await;
-    let service = world.service_with(|settings| settings.timings.upload_fence = Duration::from_secs(1));
+    // Renewed at a third of it: long enough for a machine with much else to do.
+    let service = world.service_with(|settings| settings.timings.upload_fence = Duration::from_secs(3));
     let sweeper = world.service.clone();
     let body = slow_wav();
 

@@ -1,5 +1,7 @@
 //! Requests that come again: one file, one answer.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use object_store_devkit::faults::{Fault, Operation, When};
 use object_store_devkit::samples;
@@ -26,6 +28,8 @@ on_both_databases! {
     staged_again_it_commits_to_the_same_row
     a_key_is_forgotten_when_its_time_is_over
     a_direct_upload_begun_again_has_the_same_id
+    a_direct_upload_begun_again_keeps_its_key
+    the_key_of_a_long_upload_is_not_forgotten
     a_direct_upload_begun_again_after_completion_is_completed
     a_direct_upload_that_ended_can_be_begun_again
     another_direct_upload_with_the_same_key_is_a_conflict
@@ -204,6 +208,13 @@ async fn a_key_is_forgotten_when_its_time_is_over(world: World) {
     upload(&world, keyed("k"), png()).await.unwrap();
     world.service.sweep().await.unwrap();
     assert_eq!(keys(&world).await, 1);
+    let_keys_expire(&world).await;
+    world.service.sweep().await.unwrap();
+    assert_eq!(keys(&world).await, 0);
+    upload(&world, keyed("k"), samples::png(9, 9)).await.unwrap();
+}
+
+async fn let_keys_expire(world: &World) {
     let mut tx = world.database.begin().await.unwrap();
     let past = match tx.backend() {
         Backend::Postgres(_) => "now() - interval '1 second'",
@@ -216,9 +227,6 @@ async fn a_key_is_forgotten_when_its_time_is_over(world: World) {
     })
     .unwrap();
     tx.commit().await.unwrap();
-    world.service.sweep().await.unwrap();
-    assert_eq!(keys(&world).await, 0);
-    upload(&world, keyed("k"), samples::png(9, 9)).await.unwrap();
 }
 
 fn direct() -> DirectUploadCreate {
@@ -244,6 +252,34 @@ async fn a_direct_upload_begun_again_has_the_same_id(world: World) {
     let stored = world.service.complete_upload(ann(), first.id).await.unwrap();
     assert_eq!(stored.id(), first.id);
     world.assert_consistent_after_sweep().await;
+}
+
+async fn a_direct_upload_begun_again_keeps_its_key(world: World) {
+    let upload = begin(&world).await;
+    let_keys_expire(&world).await;
+    assert_eq!(begin(&world).await.id, upload.id);
+    world.service.sweep().await.unwrap();
+    assert_eq!(keys(&world).await, 1);
+    send(&world, &upload, png());
+    assert_eq!(world.service.complete_upload(ann(), upload.id).await.unwrap().id(), upload.id);
+    world.assert_consistent_after_sweep().await;
+}
+
+/// The sweep forgets keys in the midst of an upload that takes longer than they are remembered.
+async fn the_key_of_a_long_upload_is_not_forgotten(world: World) {
+    let service = world.service_with(|settings| {
+        settings.timings.upload_fence = Duration::from_secs(1);
+        settings.timings.idempotency = Duration::ZERO;
+    });
+    world.storage.fail(Operation::Put, When::Nth(1), Fault::HangBefore);
+    let upload = tokio::spawn(async move { service.upload_image(ann(), keyed("k"), png().into()).await });
+    for _ in 0..40 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        world.service.sweep().await.unwrap();
+    }
+    assert_eq!(keys(&world).await, 1);
+    upload.abort();
+    let _ = upload.await;
 }
 
 async fn a_direct_upload_begun_again_after_completion_is_completed(world: World) {

@@ -1,9 +1,6 @@
 //! Verifying: each finding is made and found, and what merely happens meanwhile is none.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +14,7 @@ use object_store_service::{
 };
 use object_store_storage::{ObjectKey, ObjectStorage};
 
-use crate::support::{Count, World, ann, on_both_databases, user};
+use crate::support::{Count, World, ann, on_both_databases, user, with_meanwhile};
 
 on_both_databases! {
     a_store_without_fault_is_clean
@@ -28,8 +25,11 @@ on_both_databases! {
     an_orphan_of_unknown_age_has_to_be_seen_for_long
     foreign_objects_are_counted_and_never_touched
     the_brake_keeps_a_wrong_database_from_removing_much
+    a_wrong_database_is_not_filled_with_orphans
     a_multipart_upload_that_nobody_goes_on_with_is_found
     bytes_are_compared_with_their_digests
+    one_object_that_cannot_be_read_is_a_finding_and_many_an_error
+    a_verify_goes_on_where_another_stopped
     thousands_of_objects_are_compared_page_by_page
     a_listing_cut_short_makes_nothing_missing
     storage_that_fails_midway_is_an_error_and_repairs_nothing
@@ -247,7 +247,9 @@ async fn the_brake_keeps_a_wrong_database_from_removing_much(world: World) {
     assert_eq!(repair(&world).await.orphans, 101, "seen once, none would go");
 
     let stopped = world.service.verify(&VerifyOptions::repairing()).await.unwrap_err();
-    assert!(matches!(stopped, ObjectStoreError::TooManyOrphans { found: 101, limit: 100 }), "{stopped:?}");
+    let ObjectStoreError::VerifyStopped { report, source } = &stopped else { panic!("{stopped:?}") };
+    assert!(matches!(**source, ObjectStoreError::TooManyOrphans { found: 101, limit: 100 }), "{stopped:?}");
+    assert_eq!((report.orphans, report.findings.len(), report.repaired), (101, 101, 0), "what was found is told");
     assert_eq!((stopped.code(), stopped.is_retryable()), ("too_many_orphans", false));
     assert_eq!(world.count().await, Count { objects: 101, ..Count::default() });
 
@@ -255,6 +257,19 @@ async fn the_brake_keeps_a_wrong_database_from_removing_much(world: World) {
     assert_eq!(world.service.verify(&allowed).await.unwrap().repaired, 101);
     assert_eq!(world.service.sweep().await.unwrap().purged, 101);
     world.assert_empty().await;
+}
+
+async fn a_wrong_database_is_not_filled_with_orphans(world: World) {
+    for _ in 0..3_500 {
+        world.memory.insert_foreign(&own_key("image"), "image/png", "orphan");
+    }
+    world.memory.advance(DAY);
+    let report = verify(&world).await;
+    assert_eq!((report.objects, report.orphans), (3_500, 3_500));
+    let mut conn = world.database.reader().await.unwrap();
+    let noted = CandidateRepo::list_keys(&mut conn, None, None, 10_000).await.unwrap().len();
+    assert_eq!(noted, 2_000, "the rest is counted");
+    assert_eq!(world.memory.calls().head, 2_000);
 }
 
 async fn a_multipart_upload_that_nobody_goes_on_with_is_found(world: World) {
@@ -315,6 +330,42 @@ async fn bytes_are_compared_with_their_digests(world: World) {
     assert!(world.service.verify(&options).await.unwrap().is_clean());
     let mut conn = world.service.connection().await.unwrap();
     assert_eq!(world.service.get_image(&mut conn, ann(), image.id).await.unwrap().sha256, Some(*object_sha256));
+}
+
+async fn one_object_that_cannot_be_read_is_a_finding_and_many_an_error(world: World) {
+    let options = VerifyOptions { rehash: std::num::NonZeroU64::new(1 << 30), ..VerifyOptions::default() };
+    for _ in 0..11 {
+        upload(&world).await;
+    }
+    world.storage.fail(Operation::Get, When::Nth(3), Fault::AccessDenied);
+    let report = world.service.verify(&options).await.unwrap();
+    let [Finding::Unreadable { key, code, .. }] = &report.findings[..] else { panic!("{report:?}") };
+    assert_eq!((key, *code), (&world.memory.keys()[2], "access_denied"));
+    assert_eq!((report.rehashed, report.unreadable, report.found()), (10, 1, 1));
+
+    world.storage.fail(Operation::Get, When::Always, Fault::AccessDenied);
+    let stopped = world.service.verify(&options).await.unwrap_err();
+    assert_eq!(stopped.code(), "storage_access_denied");
+    let ObjectStoreError::VerifyStopped { report, .. } = stopped else { panic!("{stopped:?}") };
+    assert_eq!((report.unreadable, report.rehashed), (9, 0));
+    world.assert_at_rest();
+}
+
+async fn a_verify_goes_on_where_another_stopped(world: World) {
+    let keys = populate(&world, 1_100).await;
+    for lost in [&keys[10], &keys[1_050]] {
+        world.memory.lose(&ObjectKey::parse(lost).unwrap());
+    }
+    world.storage.fail(Operation::ListPage, When::Nth(2), Fault::AccessDenied);
+    let stopped = world.service.verify(&VerifyOptions::default()).await.unwrap_err();
+    let ObjectStoreError::VerifyStopped { report, .. } = stopped else { panic!("{stopped:?}") };
+    assert_eq!((report.missing, report.objects), (1, 1_000));
+    let reached = report.compared_until.clone().unwrap();
+    assert!(reached > keys[10] && reached < keys[1_050]);
+
+    let rest = VerifyOptions { start_after: Some(reached), ..VerifyOptions::default() };
+    let report = world.service.verify(&rest).await.unwrap();
+    assert_eq!((report.missing, report.objects, report.compared_until), (1, 98, None));
 }
 
 async fn forget_digests(world: &World) {
@@ -454,29 +505,6 @@ async fn storage_that_fails_midway_is_an_error_and_repairs_nothing(world: World)
     }
     world.assert_at_rest();
     assert_eq!(repair(&world).await.repaired, 3);
-}
-
-/// Runs `main` until it has waited `nth` times, then the whole of `meanwhile` beside it. The second value is whether
-/// `main` was still under way.
-async fn with_meanwhile<T>(
-    main: impl Future<Output = T>,
-    nth: usize,
-    meanwhile: impl Future<Output = ()>,
-) -> (T, bool) {
-    let mut main = pin!(main);
-    let mut suspensions = 0;
-    let finished = poll_fn(|context| match main.as_mut().poll(context) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => {
-            suspensions += 1;
-            if suspensions == nth { Poll::Ready(None) } else { Poll::Pending }
-        }
-    })
-    .await;
-    match finished {
-        Some(output) => (output, false),
-        None => (futures::join!(main, meanwhile).0, true),
-    }
 }
 
 async fn what_happens_meanwhile_is_no_finding(world: World) {

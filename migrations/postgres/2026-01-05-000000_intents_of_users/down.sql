@@ -1,0 +1,1 @@
+DROP INDEX object_intents_user_id_s3_key;
