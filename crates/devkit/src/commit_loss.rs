@@ -37,7 +37,7 @@ pub struct CommitLoss {
     task: JoinHandle<()>,
 }
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 impl CommitLoss {
@@ -110,11 +110,11 @@ async fn serve(mut client: TcpStream, server: &Url, lost: Lost, has_lost: &Atomi
 
 /// Whether a message of the client is the statement COMMIT (PostgreSQL's documentation, "Message Formats": a query ends
 /// in a zero byte).
-fn is_commit(sent: &[u8]) -> bool {
+pub(crate) fn is_commit(sent: &[u8]) -> bool {
     sent.windows(7).any(|window| window == b"COMMIT\0")
 }
 
-async fn connect(server: &Url) -> io::Result<Box<dyn Stream>> {
+pub(crate) async fn connect(server: &Url) -> io::Result<Box<dyn Stream>> {
     let host = server.host_str().unwrap_or("127.0.0.1");
     let host = percent_decode_str(host).decode_utf8_lossy();
     let port = server.port().unwrap_or(5432);

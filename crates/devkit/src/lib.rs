@@ -8,5 +8,6 @@
 pub mod commit_loss;
 pub mod faults;
 pub mod postgres;
+pub mod request_loss;
 pub mod samples;
 pub mod suspension;

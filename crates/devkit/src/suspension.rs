@@ -26,13 +26,19 @@ pub async fn drop_at_suspension<F: Future>(future: F, nth: usize) -> Ending<F::O
     if nth == 0 {
         return Ending::Dropped;
     }
+    drop_when(future, |suspensions| suspensions == nth).await
+}
+
+/// Polls a future until it waits and `is_time` says so, and drops it there. `is_time` is asked each time that it waits,
+/// and told how often it has.
+pub async fn drop_when<F: Future>(future: F, mut is_time: impl FnMut(usize) -> bool) -> Ending<F::Output> {
     let mut future = pin!(future);
     let mut suspensions = 0;
     poll_fn(|context| match future.as_mut().poll(context) {
         Poll::Ready(output) => Poll::Ready(Ending::Completed { output, suspensions }),
         Poll::Pending => {
             suspensions += 1;
-            if suspensions == nth { Poll::Ready(Ending::Dropped) } else { Poll::Pending }
+            if is_time(suspensions) { Poll::Ready(Ending::Dropped) } else { Poll::Pending }
         }
     })
     .await

@@ -1,5 +1,6 @@
 //! Storage that fails when a test says so.
 
+mod late;
 mod storage;
 mod stream;
 
@@ -90,10 +91,10 @@ pub enum Fault {
         /// Which byte, counted from 0 and from the start of the range that is read.
         at: u64,
     },
-    /// A page of a listing that ends after so many objects, and says that it is the last. Only for
-    /// [`Operation::ListPage`].
+    /// A page of a listing that ends after so many objects or multipart uploads, and says that it is the last. Only for
+    /// [`Operation::ListPage`] and [`Operation::ListMultipartUploads`].
     CutListing {
-        /// How many objects are listed.
+        /// How many are listed.
         after_objects: usize,
     },
 }
@@ -125,6 +126,12 @@ pub struct FaultyStorage {
 struct State {
     rules: Vec<Rule>,
     calls: Vec<Call>,
+    /// Whether each change is under way.
+    changes: Vec<bool>,
+    /// How often the calls were forgotten.
+    round: usize,
+    keeps_late_changes: bool,
+    late: Vec<late::LateChange>,
 }
 
 struct Rule {
@@ -161,14 +168,14 @@ impl FaultyStorage {
     ///
     /// # Panics
     /// When a fault of downloads is asked for another operation than [`Operation::Get`], or one of listings for another
-    /// than [`Operation::ListPage`].
+    /// than a listing.
     pub fn fail(&self, operation: Operation, when: When, fault: Fault) {
         assert!(
             operation == Operation::Get || !fault.is_of_downloads(),
             "{fault:?} can only happen to a get, not to {operation:?}"
         );
         assert!(
-            operation == Operation::ListPage || !fault.is_of_listings(),
+            operation.is_listing() || !fault.is_of_listings(),
             "{fault:?} can only happen to a listing, not to {operation:?}"
         );
         self.lock().rules.push(Rule { operation: Some(operation), when, fault, matched: 0 });
@@ -201,7 +208,10 @@ impl FaultyStorage {
 
     /// Forgets the noted calls.
     pub fn forget_calls(&self) {
-        self.lock().calls.clear();
+        let mut state = self.lock();
+        state.calls.clear();
+        state.changes.clear();
+        state.round += 1;
     }
 
     /// Notes a call and does it, or fails it.
@@ -312,6 +322,10 @@ struct Subject<'a> {
 }
 
 impl Operation {
+    fn is_listing(self) -> bool {
+        matches!(self, Self::ListPage | Self::ListMultipartUploads)
+    }
+
     fn of(self, key: &ObjectKey) -> Subject<'_> {
         Subject { operation: self, key: Some(key), source: None }
     }

@@ -10,7 +10,8 @@ use super::{Fault, FaultyStorage, Operation, Subject, stream};
 #[async_trait]
 impl ObjectStorage for FaultyStorage {
     async fn put(&self, key: &ObjectKey, body: Body, options: &PutOptions) -> StorageResult<PutOutcome> {
-        self.run(Operation::Put.of(key), self.inner.put(key, body, options)).await
+        let (inner, to, options) = (self.inner.clone(), key.clone(), options.clone());
+        self.change(Operation::Put.of(key), async move { inner.put(&to, body, &options).await }).await
     }
 
     async fn get(&self, key: &ObjectKey, range: Option<ByteRange>) -> StorageResult<Download> {
@@ -26,11 +27,13 @@ impl ObjectStorage for FaultyStorage {
 
     async fn copy(&self, from: &ObjectKey, to: &ObjectKey, condition: &CopyCondition) -> StorageResult<ObjectMeta> {
         let subject = Subject { source: Some(from), ..Operation::Copy.of(to) };
-        self.run(subject, self.inner.copy(from, to, condition)).await
+        let (inner, from, to, condition) = (self.inner.clone(), from.clone(), to.clone(), condition.clone());
+        self.change(subject, async move { inner.copy(&from, &to, &condition).await }).await
     }
 
     async fn delete(&self, key: &ObjectKey) -> StorageResult<()> {
-        self.run(Operation::Delete.of(key), self.inner.delete(key)).await
+        let (inner, at) = (self.inner.clone(), key.clone());
+        self.change(Operation::Delete.of(key), async move { inner.delete(&at).await }).await
     }
 
     async fn list_page(&self, prefix: &str, after: Option<&str>, limit: u16) -> StorageResult<ListPage> {
@@ -47,12 +50,19 @@ impl ObjectStorage for FaultyStorage {
     }
 
     async fn list_multipart_uploads(&self, prefix: &str, marker: Option<&str>) -> StorageResult<MultipartUploadPage> {
-        self.run(Operation::ListMultipartUploads.of_none(), self.inner.list_multipart_uploads(prefix, marker)).await
+        let fault = self.note(Operation::ListMultipartUploads.of_none());
+        let mut page = self.do_or_fail(fault, self.inner.list_multipart_uploads(prefix, marker)).await?;
+        if let Some(Fault::CutListing { after_objects }) = fault {
+            page.uploads.truncate(after_objects);
+            page.next = None;
+        }
+        Ok(page)
     }
 
     async fn abort_multipart_upload(&self, key: &ObjectKey, upload_id: &str) -> StorageResult<()> {
-        let call = self.inner.abort_multipart_upload(key, upload_id);
-        self.run(Operation::AbortMultipartUpload.of(key), call).await
+        let (inner, at, upload_id) = (self.inner.clone(), key.clone(), upload_id.to_owned());
+        let call = async move { inner.abort_multipart_upload(&at, &upload_id).await };
+        self.change(Operation::AbortMultipartUpload.of(key), call).await
     }
 
     async fn presign_get(&self, key: &ObjectKey, options: &PresignGet) -> StorageResult<PresignedUrl> {

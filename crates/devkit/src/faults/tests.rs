@@ -8,7 +8,7 @@ use object_store_storage::{CopyCondition, Memory, PutOptions, RetryClass, collec
 use tokio::time::timeout;
 
 use super::*;
-use crate::suspension::{Ending, drop_at_suspension};
+use crate::suspension::{Ending, drop_at_suspension, drop_when};
 
 fn storage() -> (Memory, FaultyStorage) {
     let memory = Memory::new();
@@ -217,4 +217,71 @@ async fn a_suspending_storage_can_be_left_on_either_side_of_the_effect() {
         assert!(matches!(drop_at_suspension(put(&storage, "a"), nth).await, Ending::Dropped));
         assert_eq!(memory.object_count(), usize::from(happened), "dropped at {nth}");
     }
+}
+
+#[tokio::test]
+async fn a_change_whose_caller_goes_away_can_land_later_or_never() {
+    for lands in [false, true] {
+        let memory = Memory::new();
+        let storage = FaultyStorage::new(Arc::new(memory.clone())).suspending();
+        storage.keep_late_changes();
+        assert!(matches!(drop_at_suspension(put(&storage, "a"), 1).await, Ending::Dropped));
+        assert_eq!((memory.object_count(), storage.late_changes()), (0, 1));
+        if lands {
+            assert_eq!(storage.land_late_changes().await, 1);
+        } else {
+            storage.lose_late_changes();
+        }
+        assert_eq!((memory.object_count(), storage.late_changes()), (usize::from(lands), 0));
+    }
+}
+
+#[tokio::test]
+async fn only_what_may_have_been_sent_is_kept() {
+    for (fault, kept) in
+        [(Fault::RequestLost, 1), (Fault::ReplyLost, 0), (Fault::Unavailable, 0), (Fault::AccessDenied, 0)]
+    {
+        let (_, storage) = storage();
+        storage.keep_late_changes();
+        storage.fail(Operation::Put, When::Always, fault);
+        put(&storage, "a").await.unwrap_err();
+        assert_eq!(storage.late_changes(), kept, "{fault:?}");
+    }
+    let (memory, storage) = storage();
+    storage.keep_late_changes();
+    put(&storage, "a").await.unwrap();
+    assert_eq!((memory.object_count(), storage.late_changes()), (1, 0));
+}
+
+#[tokio::test]
+async fn it_is_known_which_changes_are_under_way() {
+    let storage = FaultyStorage::new(Arc::new(Memory::new())).suspending();
+    put(&storage, "a").await.unwrap();
+    assert_eq!((storage.changes_begun(), storage.is_under_way(1), storage.is_under_way(2)), (1, false, false));
+    let second = drop_when(put(&storage, "b"), |_| storage.is_under_way(2)).await;
+    assert_eq!((second, storage.is_under_way(2)), (Ending::Dropped, false));
+    storage.forget_calls();
+    let first = drop_when(put(&storage, "c"), |_| storage.is_under_way(1)).await;
+    assert!(matches!(first, Ending::Dropped));
+    assert_eq!(storage.changes_begun(), 1);
+}
+
+#[tokio::test]
+async fn a_multipart_upload_of_a_caller_that_went_away_stays_open() {
+    let memory = Memory::new();
+    let storage = FaultyStorage::new(Arc::new(memory.clone())).suspending();
+    storage.keep_late_changes();
+    let large = Bytes::from(vec![0; Memory::MULTIPART_THRESHOLD + 1]);
+    let pieces = futures::stream::once(async { Ok(large) }).chain(futures::stream::pending());
+    let body = object_store_storage::Body::Stream { stream: pieces.boxed(), length: None };
+    let (to, options) = (key("a"), PutOptions::default());
+    let ending = drop_at_suspension(storage.put(&to, body, &options), 2).await;
+    assert!(matches!(ending, Ending::Dropped));
+    let open = async || memory.list_multipart_uploads("", None).await.unwrap().uploads.len();
+    assert_eq!(open().await, 1);
+    storage.fail(Operation::ListMultipartUploads, When::Nth(1), Fault::CutListing { after_objects: 0 });
+    assert!(storage.list_multipart_uploads("", None).await.unwrap().uploads.is_empty());
+    assert_eq!(storage.list_multipart_uploads("", None).await.unwrap().uploads.len(), 1);
+    storage.lose_late_changes();
+    assert_eq!(open().await, 0);
 }
