@@ -28,12 +28,13 @@ pub(crate) const INTENT_ATTEMPTS: u32 = 3;
 impl ObjectStoreService {
     /// Commits the intent to write a fresh key for `id`.
     pub(crate) async fn declare(&self, id: MediaId, user_id: Option<UserId>) -> Result<Intent> {
-        let key = fresh_key(id.kind().as_str(), id.uuid())?;
         let mut attempt = 1;
         loop {
+            // Fresh for each attempt: a statement whose answer was lost may still be carried out. Should that be after
+            // the commit of an upload, then an intent of the same key would have the sweep delete a finished object.
+            let key = fresh_key(id.kind().as_str(), id.uuid())?;
             match self.declare_once(&key, id, user_id).await {
                 Ok(generation) => return Ok(Intent { key, generation, keyed_as: None }),
-                // The same intent again: if the first attempt took effect, this one finds it.
                 Err(ObjectStoreError::Database(error)) if may_be_repeated(&error) && attempt < INTENT_ATTEMPTS => {
                     pause(attempt).await;
                     attempt += 1;

@@ -1,6 +1,7 @@
 //! The connection to PostgreSQL breaks at a COMMIT: the database knows whether it was committed, and we find out.
 
 use object_store_devkit::commit_loss::{Afterwards, CommitLoss, Lost};
+use object_store_devkit::request_loss::{Effect, Fate, RequestLoss, Sender};
 use object_store_devkit::samples;
 use object_store_repo::{Database, DatabaseConfig};
 use object_store_service::{ImageCreate, ImageRead, ObjectStoreService, Result, Settings};
@@ -67,4 +68,26 @@ async fn a_delete_whose_outcome_cannot_be_found_out_says_so() {
         world.assert_consistent_after_sweep().await;
         assert_eq!(world.count().await.images, images, "{lost:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_intent_that_is_written_late_takes_no_finished_image() {
+    let world = World::postgres().await;
+    let proxy = RequestLoss::start(&world.url).await.unwrap();
+    let upload_through_proxy = async || {
+        let database = Database::open(&DatabaseConfig::new(proxy.url())).unwrap();
+        upload(&ObjectStoreService::new(database, world.storage.clone(), Settings::default())).await.unwrap()
+    };
+    proxy.fail(usize::MAX, Fate::Lost, Sender::SeesTheEnd);
+    upload_through_proxy().await;
+    let of_intent = proxy.effects().iter().position(|effect| *effect == Effect::Statement).unwrap() + 1;
+
+    proxy.fail(of_intent, Fate::Late, Sender::SeesTheEnd);
+    let image = upload_through_proxy().await;
+    assert!(proxy.has_failed());
+    proxy.land().await;
+
+    assert_eq!(world.count().await, Count { images: 2, objects: 2, intents: 1, ..Count::default() });
+    world.assert_consistent_after_sweep().await;
+    assert!(world.service.download(ann(), image.id.into(), None).await.is_ok());
 }
