@@ -101,7 +101,19 @@ impl RangedObject {
         if self.etag.as_ref().is_some_and(|etag| *etag != download.meta.etag) {
             return Err(StorageError::PreconditionFailed);
         }
-        collect(download.stream).await
+        collect(download.stream).await.map_err(broken_off)
+    }
+}
+
+/// What breaks off on its way from storage may arrive next time.
+pub(crate) fn broken_off(error: StorageError) -> StorageError {
+    match error {
+        StorageError::Body(source) => StorageError::Unavailable {
+            reason: "a download broke off".to_owned(),
+            outcome_unknown: false,
+            source: Some(Box::new(source)),
+        },
+        other => other,
     }
 }
 

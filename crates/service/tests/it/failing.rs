@@ -132,6 +132,18 @@ async fn facts_that_cannot_be_read_back_are_not_a_broken_file() {
     world.assert_empty().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn facts_whose_reading_breaks_off_may_be_read_another_time() {
+    let world = World::sqlite().await;
+    world.storage.fail(Operation::Get, When::Always, Fault::CutDownload { after_bytes: 20 });
+    let upload = world.service.upload_audio(ann(), AudioCreate::new("a.ogg"), dripping(&long_ogg())).await;
+    let failed = upload.unwrap_err();
+    assert_eq!((failed.code(), failed.is_retryable()), ("storage_unavailable", true));
+    world.storage.heal();
+    world.assert_consistent_after_sweep().await;
+    world.assert_empty().await;
+}
+
 /// 10 MiB that take about four seconds to arrive.
 fn slow_wav() -> UploadBody {
     // The first 8 MiB, which are read before anything is written, come at once; the rest takes five seconds.
