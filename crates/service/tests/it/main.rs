@@ -2,16 +2,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod invariants;
+mod operations;
 mod support;
 
 mod agreeing;
+mod crashing;
 mod deleting;
 mod direct;
 mod dropping;
 mod erasing;
 mod failing;
+mod faulting;
 mod idempotency;
 mod listing;
+mod losing;
 mod reading;
 mod refusing;
 mod signing;
