@@ -98,11 +98,11 @@ impl RequestLoss {
         let task = tokio::spawn({
             let shared = shared.clone();
             async move {
-                let mut served = JoinSet::new();
+                let mut connections = JoinSet::new();
                 while let Ok((client, _)) = listener.accept().await {
                     let (server, shared) = (server.clone(), shared.clone());
-                    served.spawn(async move { serve(client, &server, &shared).await });
-                    while served.try_join_next().is_some() {}
+                    connections.spawn(async move { serve(client, &server, &shared).await });
+                    while connections.try_join_next().is_some() {}
                 }
             }
         });
