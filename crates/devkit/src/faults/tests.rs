@@ -259,7 +259,7 @@ async fn it_is_known_which_changes_are_under_way() {
     put(&storage, "a").await.unwrap();
     assert_eq!((storage.changes_begun(), storage.is_under_way(1), storage.is_under_way(2)), (1, false, false));
     let second = drop_when(put(&storage, "b"), |_| storage.is_under_way(2)).await;
-    assert_eq!((second, storage.is_under_way(2)), (Ending::Dropped, false));
+    assert!(matches!(second, Ending::Dropped) && !storage.is_under_way(2));
     storage.forget_calls();
     let first = drop_when(put(&storage, "c"), |_| storage.is_under_way(1)).await;
     assert!(matches!(first, Ending::Dropped));
