@@ -320,9 +320,14 @@ impl Operation {
             | Self::Complete
             | Self::CompleteWithoutCopy
             | Self::CompleteLong
-            | Self::CompleteWithKey => (&[None], 1),
-            Self::CommitStaged if rows == 1 => (&[Some("upload_expired")], 1),
-            Self::CommitStaged => (&[None], 1),
+            | Self::CompleteWithKey
+            | Self::Sweep
+            | Self::VerifyAndRepair
+            | Self::EraseUser
+            | Self::Explain
+            | Self::ReadAndList
+            | Self::Sign => (&[None], 1),
+            Self::CommitStaged => (if rows == 1 { &[Some("upload_expired")] } else { &[None] }, 1),
             Self::StageAndDiscard | Self::BeginForm | Self::BeginPut | Self::BeginWithKey | Self::Cancel => {
                 (&[None], 0)
             }
@@ -330,9 +335,6 @@ impl Operation {
             Self::CompleteRefused => (&[None, Some("upload_expired")], 0),
             Self::Delete | Self::DeleteInTransaction if rows == 0 => (&[Some("not_found")], 0),
             Self::Delete | Self::DeleteInTransaction => (&[None], 0),
-            Self::Sweep | Self::VerifyAndRepair | Self::EraseUser | Self::Explain | Self::ReadAndList | Self::Sign => {
-                (&[None], 1)
-            }
         };
         assert!(allowed.contains(&code), "{when}: done again: {again:?}");
         if self == Self::BeginWithKey {
