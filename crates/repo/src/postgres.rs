@@ -185,9 +185,10 @@ mod tests {
     fn a_session_knows_its_schema_and_its_limit() {
         assert_eq!(
             session_setup("\"media\"", Some(Duration::from_micros(1))),
-            "SET search_path TO \"media\", pg_temp; SET statement_timeout = 1"
+            "SET search_path TO \"media\", pg_temp; SET statement_timeout = 1; \
+             SET default_transaction_isolation = 'read committed'"
         );
-        assert!(session_setup("\"media\"", Some(Duration::MAX)).ends_with("= 2147483647"));
-        assert!(session_setup("\"media\"", None).ends_with("= 0"));
+        assert!(session_setup("\"media\"", Some(Duration::MAX)).contains("statement_timeout = 2147483647;"));
+        assert!(session_setup("\"media\"", None).contains("statement_timeout = 0;"));
     }
 }

@@ -85,7 +85,7 @@ impl RangedObject {
     async fn fetch_again(&self, start: u64) -> StorageResult<Bytes> {
         let mut attempt = 1;
         loop {
-            match self.fetch(start).await.map_err(broken_off) {
+            match self.fetch(start).await {
                 Err(StorageError::Unavailable { .. }) if attempt < FETCH_ATTEMPTS => {
                     pause(attempt).await;
                     attempt += 1;
@@ -102,18 +102,6 @@ impl RangedObject {
             return Err(StorageError::PreconditionFailed);
         }
         collect(download.stream).await.map_err(broken_off)
-    }
-}
-
-/// What breaks off on its way from storage may arrive next time.
-pub(crate) fn broken_off(error: StorageError) -> StorageError {
-    match error {
-        StorageError::Body(source) => StorageError::Unavailable {
-            reason: "a download broke off".to_owned(),
-            outcome_unknown: false,
-            source: Some(Box::new(source)),
-        },
-        other => other,
     }
 }
 
