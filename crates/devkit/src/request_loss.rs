@@ -192,20 +192,25 @@ async fn serve(mut client: TcpStream, server: &Url, shared: &Shared) -> io::Resu
     let mut server = connect(server).await?;
     let (mut from_client, mut from_server) = (vec![0; 65_536], vec![0; 65_536]);
     let (mut replies, mut asked) = (Replies::default(), None);
+    let mut unsent = Vec::new();
     loop {
         tokio::select! {
             read = client.read(&mut from_client) => {
-                let sent = &from_client[..read?];
-                if sent.is_empty() {
+                let read = read?;
+                if read == 0 {
                     return Ok(());
                 }
+                unsent.extend_from_slice(&from_client[..read]);
+                // The rest of a message, or of what belongs to it, is on its way.
+                let Some(expected) = expected_replies(&unsent, asked.is_none()) else { continue };
+                let sent = &std::mem::take(&mut unsent)[..];
                 if !is_goodbye(sent) {
                     let (number, fate) = shared.count();
                     asked = Some(number);
                     match fate {
                         None => {}
                         Some((Fate::Refused { code, message }, _)) => {
-                            let refusal = refuse(sent, server.as_mut(), &mut replies, (code, message)).await?;
+                            let refusal = refuse(sent, server.as_mut(), &mut replies, (code, message)).await?.repeat(expected);
                             shared.plan().is_commit = is_commit(sent);
                             shared.phase.send_replace(Phase::Struck);
                             client.write_all(&refusal).await?;
@@ -299,6 +304,23 @@ fn framed(kind: u8, content: &[u8]) -> Vec<u8> {
     [&[kind][..], &length.to_be_bytes(), content].concat()
 }
 
+/// How many replies are expected to what a client has sent: one to each "Query" and to each "Sync", of which it may send
+/// several at once, such as to close a statement that it needs no more before it goes on. `None` while the end is missing.
+fn expected_replies(sent: &[u8], is_login: bool) -> Option<usize> {
+    if is_login {
+        let (length, _) = sent.split_first_chunk::<4>()?;
+        return (usize::try_from(u32::from_be_bytes(*length)).ok()? == sent.len()).then_some(1);
+    }
+    let (mut rest, mut expected, mut last) = (sent, 0, 0);
+    while let Some((kind, after)) = rest.split_first() {
+        let (length, _) = after.split_first_chunk::<4>()?;
+        rest = after.get(usize::try_from(u32::from_be_bytes(*length)).ok()?..)?;
+        expected += usize::from(matches!(kind, b'Q' | b'S'));
+        last = *kind;
+    }
+    matches!(last, b'Q' | b'S' | b'X').then_some(expected)
+}
+
 /// "Terminate", which asks for nothing.
 fn is_goodbye(sent: &[u8]) -> bool {
     sent == framed(b'X', &[])
@@ -376,6 +398,19 @@ mod tests {
             ("ROLLBACK", b'I', Effect::None),
         ] {
             assert_eq!(Replies::default().take_in(&reply(tag, status)), Some(effect), "{tag}");
+        }
+    }
+
+    #[test]
+    fn each_query_and_each_sync_is_replied_to() {
+        let execute = [framed(b'B', b"x"), framed(b'E', b"x"), framed(b'S', b"")].concat();
+        let close = [framed(b'C', b"x"), framed(b'S', b"")].concat();
+        assert_eq!(expected_replies(&execute, false), Some(1));
+        assert_eq!(expected_replies(&[&close[..], &execute].concat(), false), Some(2));
+        assert_eq!(expected_replies(&framed(b'Q', b"COMMIT\0"), false), Some(1));
+        assert_eq!(expected_replies(&[0, 0, 0, 8, 0, 3, 0, 0], true), Some(1));
+        for end in 0..execute.len() {
+            assert_eq!(expected_replies(&execute[..end], false), None, "{end}");
         }
     }
 

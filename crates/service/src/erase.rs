@@ -41,7 +41,7 @@ impl ObjectStoreService {
     /// # Errors
     /// [`Forbidden`](ObjectStoreError::Forbidden) unless the actor is the system or that user;
     /// [`Conflict`](ObjectStoreError::Conflict) when other modules' rows refer to some of the media, all the rest being
-    /// erased; [`InProgress`](ObjectStoreError::InProgress) when the user's uploads keep beginning.
+    /// erased; [`InProgress`](ObjectStoreError::InProgress) when the user's uploads keep changing places.
     pub async fn erase_user(&self, actor: Actor, user: UserId) -> Result<EraseReport> {
         authorize::delete(actor, Some(user))?;
         let began_at = self.database_time().await?;
@@ -50,7 +50,7 @@ impl ObjectStoreService {
         let mut is_still = false;
         for _ in 0..ROUNDS {
             // Uploads first: one that is committed before its turn is a row when the rows have theirs.
-            let (uploads, has_moved) = self.erase_uploads(user).await?;
+            let (uploads, has_moved) = self.erase_uploads(user, began_at).await?;
             report.uploads += uploads;
             report.images += self.erase_media(user, Kind::Image, &mut kept).await?;
             report.audios += self.erase_media(user, Kind::Audio, &mut kept).await?;
@@ -79,10 +79,9 @@ impl ObjectStoreService {
         }
     }
 
-    /// Ends the uploads that are under way now. Returns how many, and whether one was somewhere else when its turn came:
-    /// committed, or going on under another key.
-    async fn erase_uploads(&self, user: UserId) -> Result<(u64, bool)> {
-        let until = self.database_time().await?;
+    /// Ends the uploads that began before. Returns how many, and whether one was somewhere else when its turn came:
+    /// committed, or going on under another key, by which it is found in the next round.
+    async fn erase_uploads(&self, user: UserId, until: Timestamp) -> Result<(u64, bool)> {
         let (mut ended, mut has_moved, mut after) = (0, false, None::<String>);
         loop {
             let keys = {
