@@ -201,27 +201,30 @@ async fn serve(mut client: TcpStream, server: &Url, shared: &Shared) -> io::Resu
                     return Ok(());
                 }
                 unsent.extend_from_slice(&from_client[..read]);
-                // The rest of a message, or of what belongs to it, is on its way.
-                let Some(expected) = expected_replies(&unsent, asked.is_none()) else { continue };
-                let sent = &std::mem::take(&mut unsent)[..];
-                if !is_goodbye(sent) {
+                while let Some(length) = request_length(&unsent, asked.is_none()) {
+                    let sent: Vec<u8> = unsent.drain(..length).collect();
+                    if is_close(&sent) {
+                        client.write_all(&carry_out(&sent, server.as_mut(), &mut replies).await?).await?;
+                        continue;
+                    }
+                    if is_goodbye(&sent) {
+                        return server.write_all(&sent).await;
+                    }
                     let (number, fate) = shared.count();
                     asked = Some(number);
                     match fate {
-                        None => {}
+                        None => server.write_all(&sent).await?,
                         Some((Fate::Refused { code, message }, _)) => {
-                            let refusal = refuse(sent, server.as_mut(), &mut replies, (code, message)).await?.repeat(expected);
-                            shared.plan().is_commit = is_commit(sent);
+                            let refusal = refuse(&sent, server.as_mut(), &mut replies, (code, message)).await?;
+                            shared.plan().is_commit = is_commit(&sent);
                             shared.phase.send_replace(Phase::Struck);
                             client.write_all(&refusal).await?;
-                            continue;
                         }
                         Some((fate, sender)) => {
-                            return strike(fate, sender, sent, client, server.as_mut(), &mut replies, shared).await;
+                            return strike(fate, sender, &sent, client, server.as_mut(), &mut replies, shared).await;
                         }
                     }
                 }
-                server.write_all(sent).await?;
             }
             read = server.read(&mut from_server) => {
                 let sent = &from_server[..read?];
@@ -265,18 +268,21 @@ async fn strike(
         shared.reached(Phase::Landing).await;
         let carried_out = carry_out(sent, server, replies).await;
         shared.phase.send_replace(Phase::Landed);
-        return carried_out;
+        return carried_out.map(drop);
     }
     Ok(())
 }
 
-async fn carry_out(sent: &[u8], server: &mut dyn Stream, replies: &mut Replies) -> io::Result<()> {
+/// Has the server carry out a request, and returns its reply: what there was of it, if the connection has ended.
+async fn carry_out(sent: &[u8], server: &mut dyn Stream, replies: &mut Replies) -> io::Result<Vec<u8>> {
     server.write_all(sent).await?;
-    let mut reply = vec![0; 65_536];
+    let mut bytes = vec![0; 65_536];
+    let mut reply = Vec::new();
     loop {
-        let read = server.read(&mut reply).await?;
-        if read == 0 || replies.take_in(&reply[..read]).is_some() {
-            return Ok(());
+        let read = server.read(&mut bytes).await?;
+        reply.extend_from_slice(&bytes[..read]);
+        if read == 0 || replies.take_in(&bytes[..read]).is_some() {
+            return Ok(reply);
         }
     }
 }
@@ -304,21 +310,31 @@ fn framed(kind: u8, content: &[u8]) -> Vec<u8> {
     [&[kind][..], &length.to_be_bytes(), content].concat()
 }
 
-/// How many replies are expected to what a client has sent: one to each "Query" and to each "Sync", of which it may send
-/// several at once, such as to close a statement that it needs no more before it goes on. `None` while the end is missing.
-fn expected_replies(sent: &[u8], is_login: bool) -> Option<usize> {
+/// The length of the first request of what a client has sent: of its login, or up to a "Query", a "Sync" or a
+/// "Terminate". `None` while its end is missing.
+fn request_length(sent: &[u8], is_login: bool) -> Option<usize> {
+    let length_at = |start: usize| {
+        let (length, _) = sent.get(start..)?.split_first_chunk::<4>()?;
+        let end = start.checked_add(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+        (end <= sent.len()).then_some(end)
+    };
     if is_login {
-        let (length, _) = sent.split_first_chunk::<4>()?;
-        return (usize::try_from(u32::from_be_bytes(*length)).ok()? == sent.len()).then_some(1);
+        return length_at(0);
     }
-    let (mut rest, mut expected, mut last) = (sent, 0, 0);
-    while let Some((kind, after)) = rest.split_first() {
-        let (length, _) = after.split_first_chunk::<4>()?;
-        rest = after.get(usize::try_from(u32::from_be_bytes(*length)).ok()?..)?;
-        expected += usize::from(matches!(kind, b'Q' | b'S'));
-        last = *kind;
+    let mut start = 0;
+    loop {
+        let kind = *sent.get(start)?;
+        start = length_at(start + 1)?;
+        if matches!(kind, b'Q' | b'S' | b'X') {
+            return Some(start);
+        }
     }
-    matches!(last, b'Q' | b'S' | b'X').then_some(expected)
+}
+
+/// Whether a request closes a statement that its client needs no more, which it does at some time or other: whether alone
+/// or together with its next request is chance.
+fn is_close(request: &[u8]) -> bool {
+    request.first() == Some(&b'C')
 }
 
 /// "Terminate", which asks for nothing.
@@ -402,16 +418,19 @@ mod tests {
     }
 
     #[test]
-    fn each_query_and_each_sync_is_replied_to() {
+    fn what_a_client_sends_is_taken_apart() {
         let execute = [framed(b'B', b"x"), framed(b'E', b"x"), framed(b'S', b"")].concat();
         let close = [framed(b'C', b"x"), framed(b'S', b"")].concat();
-        assert_eq!(expected_replies(&execute, false), Some(1));
-        assert_eq!(expected_replies(&[&close[..], &execute].concat(), false), Some(2));
-        assert_eq!(expected_replies(&framed(b'Q', b"COMMIT\0"), false), Some(1));
-        assert_eq!(expected_replies(&[0, 0, 0, 8, 0, 3, 0, 0], true), Some(1));
-        for end in 0..execute.len() {
-            assert_eq!(expected_replies(&execute[..end], false), None, "{end}");
+        for request in [&execute, &close, &framed(b'Q', b"COMMIT\0"), &framed(b'X', b"")] {
+            let two = [&request[..], &execute].concat();
+            assert_eq!(request_length(&two, false), Some(request.len()));
+            assert_eq!(is_close(request), *request == close);
+            for end in 0..request.len() {
+                assert_eq!(request_length(&request[..end], false), None, "{end}");
+            }
         }
+        assert_eq!(request_length(&[0, 0, 0, 8, 0, 3, 0, 0], true), Some(8));
+        assert_eq!(request_length(&[0, 0, 0, 8, 0, 3, 0], true), None);
     }
 
     #[test]
