@@ -22,11 +22,14 @@ pub enum Ending<T> {
 ///
 /// Between two polls the future is truly waited for, so that it may do real I/O. What it has started elsewhere (a
 /// spawned task, a request that a server already has) goes on, as it would in a crash.
-pub async fn drop_at_suspension<F: Future>(future: F, nth: usize) -> Ending<F::Output> {
-    if nth == 0 {
-        return Ending::Dropped;
+pub fn drop_at_suspension<F: Future>(future: F, nth: usize) -> impl Future<Output = Ending<F::Output>> {
+    let future = Box::pin(future);
+    async move {
+        if nth == 0 {
+            return Ending::Dropped;
+        }
+        drop_when(future, |suspensions| suspensions == nth).await
     }
-    drop_when(future, |suspensions| suspensions == nth).await
 }
 
 /// Polls a future until it waits and `is_time` says so, and drops it there. `is_time` is asked each time that it waits,

@@ -75,6 +75,7 @@ pub use object_store_service::{
     DueReport, EraseReport, Finding, IntentRead, NamedBy, ObjectFacts, ObjectLife, ObjectSeen, UploadSeen,
     VerifyOptions, VerifyProgress, VerifyReport,
 };
+pub use object_store_service::{MissingParts, ReceivedPart, SignedPart, UploadParts};
 pub use object_store_storage::{BucketInfo, ByteRange, ByteStream, ClockSkew, Download, RetryClass, StorageError};
 
 /// What files are, without a store: `cargo xtask probe` is made of this.

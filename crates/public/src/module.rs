@@ -5,8 +5,9 @@ use object_store_models::{AudioId, ImageId, MediaId, UserId};
 use object_store_repo::{Connection, Database, MigrationStatus, Owner, PoolStatus, Transaction};
 use object_store_service::{
     Actor, AudioCreate, AudioRead, DirectUpload, DirectUploadCreate, DueReport, EraseReport, FileCreate, FileRef,
-    FileUploadResult, ImageCreate, ImageRead, ObjectLife, ObjectStoreService, Page, PageRequest, Result, SignedUrl,
-    StagedAudio, StagedFile, StagedImage, SweepReport, UploadBody, UrlOptions, VerifyOptions, VerifyReport,
+    FileUploadResult, ImageCreate, ImageRead, ObjectLife, ObjectStoreService, Page, PageRequest, Result, SignedPart,
+    SignedUrl, StagedAudio, StagedFile, StagedImage, SweepReport, UploadBody, UploadParts, UrlOptions, VerifyOptions,
+    VerifyReport,
 };
 use object_store_storage::{BucketInfo, ByteRange, Download, ObjectStorage};
 
@@ -141,6 +142,14 @@ impl ObjectStoreProvider for ObjectStoreModule {
 
     async fn begin_direct_upload(&self, actor: Actor, upload: DirectUploadCreate) -> Result<DirectUpload> {
         self.service.begin_direct_upload(actor, upload).await
+    }
+
+    async fn sign_upload_parts(&self, actor: Actor, id: MediaId, numbers: &[u16]) -> Result<Vec<SignedPart>> {
+        self.service.sign_upload_parts(actor, id, numbers).await
+    }
+
+    async fn list_upload_parts(&self, actor: Actor, id: MediaId) -> Result<UploadParts> {
+        self.service.list_upload_parts(actor, id).await
     }
 
     async fn complete_upload(&self, actor: Actor, id: MediaId) -> Result<FileUploadResult> {

@@ -5,8 +5,8 @@ use object_store_models::{AudioId, ImageId, MediaId, UserId};
 use object_store_repo::{Connection, Owner, Transaction};
 use object_store_service::{
     Actor, AudioCreate, AudioRead, DirectUpload, DirectUploadCreate, EraseReport, FileCreate, FileRef,
-    FileUploadResult, ImageCreate, ImageRead, Page, PageRequest, Result, SignedUrl, StagedAudio, StagedFile,
-    StagedImage, SweepReport, UploadBody, UrlOptions, VerifyOptions, VerifyReport,
+    FileUploadResult, ImageCreate, ImageRead, Page, PageRequest, Result, SignedPart, SignedUrl, StagedAudio,
+    StagedFile, StagedImage, SweepReport, UploadBody, UploadParts, UrlOptions, VerifyOptions, VerifyReport,
 };
 use object_store_storage::{ByteRange, Download};
 
@@ -100,8 +100,8 @@ pub trait ObjectStoreProvider: fmt::Debug + Send + Sync {
     /// Gives up a staged file and removes its bytes now, where a sweep would do so later. A committed one is left alone.
     async fn discard(&self, staged: StagedFile);
 
-    /// Begins an upload that the client, such as a browser, sends to storage itself, with a signed form or `PUT`. What it
-    /// sends exists from [`ObjectStoreProvider::complete_upload`] on; never completed, it is removed by a later sweep.
+    /// Begins an upload that the client, such as a browser, sends to storage itself, with a signed form or `PUT`, or in
+    /// parts that [`ObjectStoreProvider::sign_upload_parts`] signs. What it sends exists from [`ObjectStoreProvider::complete_upload`] on; never completed, it is removed by a later sweep.
     ///
     /// # Errors
     /// [`Invalid`](crate::ObjectStoreError::Invalid) for a declared type that is not accepted, a size that is not, a life
@@ -132,11 +132,52 @@ pub trait ObjectStoreProvider: fmt::Debug + Send + Sync {
     /// ```
     async fn begin_direct_upload(&self, actor: Actor, upload: DirectUploadCreate) -> Result<DirectUpload>;
 
+    /// Signs where the client puts these parts of a direct upload that was begun as
+    /// [`resumable`](DirectUploadCreate::resumable), at most 1,000 at once. Each may be put any number of times, the last
+    /// counts.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ObjectStoreError::Invalid) for a number that the upload does not have, and for an upload that
+    /// does not come in parts. [`UploadExpired`](crate::ObjectStoreError::UploadExpired) when nothing can be sent any more;
+    /// [`Conflict`](crate::ObjectStoreError::Conflict) when it was completed.
+    /// [`NotFound`](crate::ObjectStoreError::NotFound), [`Forbidden`](crate::ObjectStoreError::Forbidden).
+    ///
+    /// ```
+    /// use object_store_public::{Actor, Config, DirectUploadCreate, UserId, object_store_provider};
+    /// # use object_store_public::{tokio, uuid};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = object_store_provider(Config::ephemeral()).await?;
+    /// let ann = Actor::User(UserId::from(uuid::Uuid::from_u128(1)));
+    ///
+    /// let create = DirectUploadCreate::audio("talk.wav", "audio/wav").sized(100_000_000).resumable();
+    /// let upload = store.begin_direct_upload(ann, create).await?;
+    /// // At first, and again whenever the client comes back:
+    /// let parts = store.list_upload_parts(ann, upload.id).await?;
+    /// let next: Vec<u16> = parts.missing.iter().copied().take(20).collect();
+    /// for part in store.sign_upload_parts(ann, upload.id, &next).await? {
+    ///     println!("PUT {} bytes of part {}", part.size_bytes, part.number);
+    /// }
+    /// # assert_eq!((parts.part_count, parts.missing.len()), (12, 12));
+    /// # assert_eq!(store.complete_upload(ann, upload.id).await.unwrap_err().code(), "upload_incomplete");
+    /// # Ok(())
+    /// # }
+    /// ```
+    async fn sign_upload_parts(&self, actor: Actor, id: MediaId, numbers: &[u16]) -> Result<Vec<SignedPart>>;
+
+    /// Which parts of such an upload have arrived, and which are missing: where a client goes on that has lost its
+    /// connection, or its memory.
+    ///
+    /// # Errors
+    /// As [`ObjectStoreProvider::sign_upload_parts`].
+    async fn list_upload_parts(&self, actor: Actor, id: MediaId) -> Result<UploadParts>;
+
     /// Makes a file of what the client has sent, after the same checks as for an upload. Call it once the client says
     /// that it has sent everything; calling it again, or twice at once, gives the same answer.
     ///
     /// # Errors
     /// [`NotReceived`](crate::ObjectStoreError::NotReceived) when nothing has arrived: call again later.
+    /// [`Incomplete`](crate::ObjectStoreError::Incomplete) when parts are missing, and which.
     /// [`Invalid`](crate::ObjectStoreError::Invalid) as [`ObjectStoreProvider::upload_image`]; the upload is then over.
     /// [`UploadExpired`](crate::ObjectStoreError::UploadExpired) when it was over before.
     /// [`NotFound`](crate::ObjectStoreError::NotFound), [`Forbidden`](crate::ObjectStoreError::Forbidden).

@@ -189,22 +189,49 @@ impl IntentRepo {
         Ok(renewed == 1)
     }
 
-    /// Notes the multipart upload that is open for the key, or that none is. `false` if the intent is
-    /// no longer ours.
-    pub async fn set_multipart_upload_id(
+    /// Notes which multipart upload a client sends its parts to. `false` if one is noted already or the direct upload has
+    /// ended: nobody will know the one that was to be noted, so abort it.
+    pub async fn name_multipart_upload(
         conn: &mut Connection<'_>,
         s3_key: &str,
         generation: i64,
-        upload_id: Option<&str>,
+        upload_id: &str,
     ) -> Result<bool> {
         let noted = query!(conn, async |db| {
             diesel::update(object_intents::table.find(s3_key))
+                .filter(dsl::purpose.eq(IntentPurpose::Direct))
                 .filter(dsl::generation.eq(generation))
+                .filter(dsl::multipart_upload_id.is_null())
                 .set(dsl::multipart_upload_id.eq(upload_id))
                 .execute(db)
                 .await
         })?;
         Ok(noted == 1)
+    }
+
+    /// Sees to it that the intent of a direct upload is there for so long at least, since something is about to be written
+    /// under its key: it may be swept before, but is then not cleared. `false` if the upload has ended: write nothing.
+    pub async fn outlast_write(
+        conn: &mut Connection<'_>,
+        s3_key: &str,
+        generation: i64,
+        clears_in: Duration,
+    ) -> Result<bool> {
+        let prolonged = query!(conn, async |db| {
+            diesel::update(object_intents::table.find(s3_key))
+                .filter(dsl::purpose.eq(IntentPurpose::Direct))
+                .filter(dsl::generation.eq(generation))
+                .filter(dsl::clears_at.lt(database_now_plus(clears_in)))
+                .set(dsl::clears_at.eq(database_now_plus(clears_in)))
+                .execute(db)
+                .await
+        })?;
+        if prolonged == 1 {
+            return Ok(true);
+        }
+        // It is there for longer already, or not ours any more.
+        let found = Self::get(conn, s3_key).await?;
+        Ok(found.is_some_and(|intent| intent.purpose == IntentPurpose::Direct && intent.generation == generation))
     }
 
     /// Ends an upload: deletes its intent, in the transaction that inserts the finished row. `false`

@@ -1,14 +1,14 @@
 use bytes::Bytes;
-use object_store_storage::{CopyCondition, ObjectKey, ObjectMeta, StorageError, StorageResult};
+use object_store_storage::{CopyOptions, ObjectKey, ObjectMeta, PutOptions, StorageError, StorageResult};
 use reqwest::Method;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderValue};
 use s3::signing::uri_encode;
 
 use crate::client::{Client, Payload, Request, header};
 use crate::delete::delete;
 use crate::error::{Failure, Operation, Refusal, after_the_fact};
 use crate::get::{head, head_with_headers};
-use crate::put::SMALL_ANSWER_BYTES;
+use crate::put::{SMALL_ANSWER_BYTES, object_headers};
 use crate::retry::{Repeat, attempts};
 use crate::sign::value;
 use crate::target::Resource;
@@ -18,18 +18,23 @@ const COPY: Operation = Operation::write("copy object");
 
 /// Copies an object on the server. Objects above 5 GiB are refused by most servers.
 ///
+/// Without the directive, a copy keeps what the writer of the source has sent along: a signature covers the headers that
+/// it names, and the writer may add others, such as `Content-Encoding`.
+///
 /// Some servers ignore the condition without a word. So the source's entity tag is compared before, and the copy's
 /// after: where tags are digests, a copy of other bytes is removed and is no copy.
 pub(crate) async fn copy(
     client: &Client,
     from: &ObjectKey,
     to: &ObjectKey,
-    condition: &CopyCondition,
+    options: &CopyOptions,
 ) -> StorageResult<ObjectMeta> {
     let source = format!("/{}/{}", client.config.bucket, client.target.full_key(from.as_str()));
-    let mut headers = HeaderMap::new();
+    let stored = PutOptions { content_type: options.content_type.clone(), content_md5: None };
+    let mut headers = object_headers(&stored)?;
+    headers.insert("x-amz-metadata-directive", HeaderValue::from_static("REPLACE"));
     headers.insert("x-amz-copy-source", value(&uri_encode(&source, false))?);
-    if let Some(etag) = &condition.if_match {
+    if let Some(etag) = &options.if_match {
         if head(client, from).await?.etag != *etag {
             return Err(StorageError::PreconditionFailed);
         }
@@ -50,7 +55,7 @@ pub(crate) async fn copy(
     })
     .await?;
     let (copy, headers) = head_with_headers(client, to).await.map_err(|error| after_the_fact(error, COPY))?;
-    if let Some(etag) = &condition.if_match
+    if let Some(etag) = &options.if_match
         && are_other_bytes(etag, &copy.etag, &headers)
     {
         delete(client, to).await.map_err(|error| after_the_fact(error, COPY))?;

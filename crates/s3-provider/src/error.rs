@@ -161,7 +161,12 @@ fn translate_refusal(refusal: &Refusal, operation: Operation, key: Option<&Objec
     match (refusal.code.as_deref(), refusal.status) {
         (Some("NoSuchBucket"), _) => StorageError::BucketMissing,
         (Some("NoSuchKey"), _) => not_found(),
-        (Some("PreconditionFailed"), _) | (None, 412) => StorageError::PreconditionFailed,
+        (Some("NoSuchUpload"), _) => match key {
+            Some(key) => StorageError::UploadMissing { key: key.clone() },
+            None => other(""),
+        },
+        // An invalid part of a completion is not there, or has another entity tag by now.
+        (Some("InvalidPart" | "PreconditionFailed"), _) | (None, 412) => StorageError::PreconditionFailed,
         (Some("InvalidRange"), _) | (None, 416) => StorageError::RangeNotSatisfiable,
         (Some("BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch"), _) => {
             StorageError::Corrupted { reason: "the server counted another digest" }
@@ -252,6 +257,13 @@ mod tests {
         assert!(matches!(code(READ, 404, "NoSuchBucket"), StorageError::BucketMissing));
         assert!(matches!(code(WRITE, 404, "NoSuchBucket"), StorageError::BucketMissing));
         assert!(matches!(answer(READ, 404, "<html><body>Not Found</body></html>"), StorageError::Other { .. }));
+    }
+
+    #[test]
+    fn an_upload_that_is_gone_is_not_a_part_that_is() {
+        assert!(matches!(code(READ, 404, "NoSuchUpload"), StorageError::UploadMissing { .. }));
+        assert!(matches!(code(WRITE, 200, "NoSuchUpload"), StorageError::UploadMissing { .. }));
+        assert!(matches!(code(WRITE, 400, "InvalidPart"), StorageError::PreconditionFailed));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod get;
 mod list;
 mod multipart;
 mod outgoing;
+mod parts;
 mod presign;
 mod provider;
 mod put;

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt, TryStreamExt};
 use md5::{Digest, Md5};
-use object_store_storage::{ByteStream, ObjectKey, PutOptions, PutOutcome, StorageError, StorageResult};
+use object_store_storage::{ByteStream, ObjectKey, PutOptions, PutOutcome, StorageError, StorageResult, UploadedPart};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 
@@ -90,7 +90,10 @@ async fn send_all(
     };
     parts.check_end()?;
     sent.sort_unstable_by_key(|(number, _)| *number);
-    let etag = complete(client, key, upload_id, &sent).await?;
+    let etag = match complete(client, key, upload_id, &sent).await? {
+        Some(etag) => etag,
+        None => head(client, key).await.map_err(|error| after_the_fact(error, COMPLETE))?.etag,
+    };
     Ok(PutOutcome { etag, size_bytes: parts.total })
 }
 
@@ -131,7 +134,33 @@ async fn send_part(
     .await
 }
 
-async fn complete(client: &Client, key: &ObjectKey, upload_id: &str, parts: &[(u64, String)]) -> StorageResult<String> {
+/// Begins an upload whose parts others send.
+pub(crate) async fn create(client: &Client, key: &ObjectKey, options: &PutOptions) -> StorageResult<String> {
+    begin(client, key, &object_headers(options)?).await
+}
+
+/// Makes one object of parts that others have sent.
+pub(crate) async fn join(
+    client: &Client,
+    key: &ObjectKey,
+    upload_id: &str,
+    parts: &[UploadedPart],
+) -> StorageResult<()> {
+    if parts.is_empty() || !parts.is_sorted_by(|one, next| one.number < next.number) {
+        let reason = "an upload is completed with at least one part, and with parts in ascending order".into();
+        return Err(StorageError::InvalidRequest { reason });
+    }
+    let parts: Vec<_> = parts.iter().map(|part| (part.number.into(), format!("\"{}\"", part.etag))).collect();
+    complete(client, key, upload_id, &parts).await.map(drop)
+}
+
+/// Returns the entity tag, if the server tells it.
+async fn complete(
+    client: &Client,
+    key: &ObjectKey,
+    upload_id: &str,
+    parts: &[(u64, String)],
+) -> StorageResult<Option<String>> {
     use std::fmt::Write;
     let mut document = String::from("<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
     for (number, etag) in parts {
@@ -141,7 +170,7 @@ async fn complete(client: &Client, key: &ObjectKey, upload_id: &str, parts: &[(u
     }
     document.push_str("</CompleteMultipartUpload>");
     let document = document.as_str();
-    let etag = attempts(Repeat::WithoutEffect, COMPLETE, Some(key), || async move {
+    attempts(Repeat::WithoutEffect, COMPLETE, Some(key), || async move {
         let query = [("uploadId", upload_id)];
         let request = Request {
             query: &query,
@@ -152,11 +181,7 @@ async fn complete(client: &Client, key: &ObjectKey, upload_id: &str, parts: &[(u
         let response = client.send(request).await?;
         completed(&client.read(response, SMALL_ANSWER_BYTES).await?)
     })
-    .await?;
-    match etag {
-        Some(etag) => Ok(etag),
-        None => Ok(head(client, key).await.map_err(|error| after_the_fact(error, COMPLETE))?.etag),
-    }
+    .await
 }
 
 /// The entity tag that a completion is answered with; Ceph RGW 16 answers with an empty one. The answer's status says nothing: it was sent before the work was done.

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use object_store_storage::{
-    ObjectKey, PresignGet, PresignPost, PresignPut, PresignedPost, PresignedUrl, StorageError, StorageResult,
-    presign_seconds,
+    ObjectKey, PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl, StorageError,
+    StorageResult, part_number, presign_seconds,
 };
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use s3::creds::Credentials;
@@ -92,6 +92,27 @@ impl Presigner {
             .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
             .collect();
         let url = self.bucket_for(&life).presign_put(self.path(key), life.seconds, Some(headers), None).await;
+        Ok(PresignedUrl { url: url.map_err(|error| failed(&error))?, headers: must_send, expires_at: life.end() })
+    }
+
+    /// A `PUT` of one part. Number and upload stand in the query, which is signed as a whole.
+    pub(crate) async fn part(
+        &self,
+        client: &Client,
+        key: &ObjectKey,
+        options: &PresignPart,
+    ) -> StorageResult<PresignedUrl> {
+        let life = Life::new(client, options.expires_in).await?;
+        let number = part_number(options.part_number)?.to_string();
+        if options.content_length > MAX_SINGLE_BYTES {
+            return Err(too_large());
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(options.content_length));
+        let must_send = vec![(CONTENT_LENGTH.as_str().to_owned(), options.content_length.to_string())];
+        let query =
+            HashMap::from([("partNumber".to_owned(), number), ("uploadId".to_owned(), options.upload_id.clone())]);
+        let url = self.bucket_for(&life).presign_put(self.path(key), life.seconds, Some(headers), Some(query)).await;
         Ok(PresignedUrl { url: url.map_err(|error| failed(&error))?, headers: must_send, expires_at: life.end() })
     }
 

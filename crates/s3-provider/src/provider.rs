@@ -3,15 +3,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use object_store_storage::{
-    Body, BucketInfo, ByteRange, CopyCondition, Download, ListPage, MultipartUploadPage, ObjectKey, ObjectMeta,
-    ObjectStorage, PresignGet, PresignPost, PresignPut, PresignedPost, PresignedUrl, PutOptions, PutOutcome,
-    StorageResult,
+    Body, BucketInfo, ByteRange, CopyOptions, Download, ListPage, MultipartUploadPage, ObjectKey, ObjectMeta,
+    ObjectStorage, PartPage, PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl, PutOptions,
+    PutOutcome, StorageResult, UploadedPart,
 };
 
 use crate::client::Client;
 use crate::config::S3Config;
 use crate::presign::Presigner;
-use crate::{bucket, copy, delete, get, list, put, uploads};
+use crate::{bucket, copy, delete, get, list, multipart, parts, put, uploads};
 
 /// A bucket on an S3-compatible server, or a prefix of one. Cheap to clone; clones share their connections.
 ///
@@ -64,8 +64,8 @@ impl ObjectStorage for S3Provider {
         get::head(&self.client, key).await
     }
 
-    async fn copy(&self, from: &ObjectKey, to: &ObjectKey, condition: &CopyCondition) -> StorageResult<ObjectMeta> {
-        copy::copy(&self.client, from, to, condition).await
+    async fn copy(&self, from: &ObjectKey, to: &ObjectKey, options: &CopyOptions) -> StorageResult<ObjectMeta> {
+        copy::copy(&self.client, from, to, options).await
     }
 
     async fn delete(&self, key: &ObjectKey) -> StorageResult<()> {
@@ -84,12 +84,40 @@ impl ObjectStorage for S3Provider {
         uploads::abort(&self.client, key, upload_id).await
     }
 
+    async fn create_multipart_upload(&self, key: &ObjectKey, content_type: &str) -> StorageResult<String> {
+        let options = PutOptions { content_type: content_type.to_owned(), content_md5: None };
+        multipart::create(&self.client, key, &options).await
+    }
+
+    async fn list_parts(
+        &self,
+        key: &ObjectKey,
+        upload_id: &str,
+        after: Option<u16>,
+        limit: u16,
+    ) -> StorageResult<PartPage> {
+        parts::page(&self.client, key, upload_id, after, limit).await
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        key: &ObjectKey,
+        upload_id: &str,
+        parts: &[UploadedPart],
+    ) -> StorageResult<()> {
+        multipart::join(&self.client, key, upload_id, parts).await
+    }
+
     async fn presign_get(&self, key: &ObjectKey, options: &PresignGet) -> StorageResult<PresignedUrl> {
         self.presigner.get(&self.client, key, options).await
     }
 
     async fn presign_put(&self, key: &ObjectKey, options: &PresignPut) -> StorageResult<PresignedUrl> {
         self.presigner.put(&self.client, key, options).await
+    }
+
+    async fn presign_part(&self, key: &ObjectKey, options: &PresignPart) -> StorageResult<PresignedUrl> {
+        self.presigner.part(&self.client, key, options).await
     }
 
     async fn presign_post(&self, key: &ObjectKey, options: &PresignPost) -> StorageResult<PresignedPost> {

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use object_store_repo::RepoError;
@@ -39,6 +40,9 @@ pub enum ObjectStoreError {
     /// The client has not sent the bytes of a direct upload yet, or is still changing them. Complete it later.
     #[error("the bytes of the upload have not been received")]
     NotReceived,
+    /// The client has not sent all parts of a direct upload yet. Let it send those, and complete it then.
+    #[error("{0}")]
+    Incomplete(MissingParts),
     /// A verify that was to repair has found more to remove than it may, and has removed nothing. Make sure that this is
     /// the right database for this bucket.
     #[error("{found} objects and uploads have no name, more than the {limit} that may be removed; nothing was")]
@@ -78,6 +82,42 @@ pub enum ObjectStoreError {
     /// A part of the module stopped working: a thread of the runtime panicked or the runtime is shutting down.
     #[error("interrupted: {0}")]
     Interrupted(&'static str),
+}
+
+/// The parts of a direct upload that have not arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingParts {
+    numbers: Vec<u16>,
+    part_count: u16,
+}
+
+impl MissingParts {
+    pub(crate) fn new(numbers: Vec<u16>, part_count: u16) -> Self {
+        Self { numbers, part_count }
+    }
+
+    /// Their numbers, ascending.
+    pub fn numbers(&self) -> &[u16] {
+        &self.numbers
+    }
+
+    /// How many parts the upload has.
+    pub fn part_count(&self) -> u16 {
+        self.part_count
+    }
+}
+
+/// Names the first ten.
+impl fmt::Display for MissingParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMED: usize = 10;
+        let (missing, named) = (self.numbers.len(), self.numbers.iter().take(NAMED));
+        write!(f, "{missing} of {} parts have not been received:", self.part_count)?;
+        for (position, number) in named.enumerate() {
+            write!(f, "{} {number}", if position == 0 { "" } else { "," })?;
+        }
+        if missing > NAMED { f.write_str(", …") } else { Ok(()) }
+    }
 }
 
 /// What was done before, and excludes what is asked for now.
@@ -263,9 +303,28 @@ pub enum ValidationError {
         /// The length of what was given, in bytes.
         actual: usize,
     },
-    /// A direct upload by `PUT` whose size was not said.
-    #[error("a direct upload by PUT needs the exact size")]
+    /// A direct upload by `PUT` or in parts whose size was not said.
+    #[error("a direct upload by PUT or in parts needs the exact size")]
     SizeRequired,
+    /// A direct upload that was not begun as a resumable one has no parts.
+    #[error("the upload was not begun as one in parts")]
+    NotInParts,
+    /// A part that the direct upload does not have.
+    #[error("a part of this upload has a number from 1 to {limit}, not {actual}")]
+    BadPartNumber {
+        /// The greatest number.
+        limit: u16,
+        /// What was asked for.
+        actual: u16,
+    },
+    /// More parts than are signed at once.
+    #[error("at most {limit} parts are signed at once, not {actual}")]
+    TooManyParts {
+        /// The most.
+        limit: usize,
+        /// How many were asked for.
+        actual: usize,
+    },
     /// A way of direct upload that the storage does not have.
     #[error("the storage takes no direct uploads by {method}; use {alternative}")]
     MethodUnsupported {
@@ -287,6 +346,7 @@ impl ObjectStoreError {
             Self::Conflict(error) => error.code(),
             Self::InProgress => "in_progress",
             Self::NotReceived => "upload_not_received",
+            Self::Incomplete(_) => "upload_incomplete",
             Self::TooManyOrphans { .. } => "too_many_orphans",
             Self::VerifyStopped { source, .. } => source.code(),
             Self::Body(_) => "body_unreadable",
@@ -305,7 +365,7 @@ impl ObjectStoreError {
             Self::Storage(error) => error.retry_class() != RetryClass::Never,
             Self::Database(error) => error.is_retryable(),
             Self::VerifyStopped { source, .. } => source.is_retryable(),
-            Self::InProgress | Self::NotReceived | Self::Interrupted(_) => true,
+            Self::InProgress | Self::NotReceived | Self::Incomplete(_) | Self::Interrupted(_) => true,
             Self::Invalid(_)
             | Self::NotFound
             | Self::Forbidden
@@ -342,6 +402,9 @@ impl ValidationError {
             Self::BadRange { .. } => "bad_range",
             Self::BadIdempotencyKey { .. } => "bad_idempotency_key",
             Self::SizeRequired => "size_required",
+            Self::NotInParts => "upload_not_in_parts",
+            Self::BadPartNumber { .. } => "bad_part_number",
+            Self::TooManyParts { .. } => "too_many_parts",
             Self::MethodUnsupported { .. } => "upload_method_unsupported",
         }
     }
@@ -355,6 +418,7 @@ fn storage_code(error: &StorageError) -> &'static str {
         StorageError::Unavailable { .. } => "storage_unavailable",
         StorageError::Corrupted { .. } => "storage_corrupted",
         StorageError::PreconditionFailed
+        | StorageError::UploadMissing { .. }
         | StorageError::RangeNotSatisfiable
         | StorageError::Body(_)
         | StorageError::Unsupported { .. }

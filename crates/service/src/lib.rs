@@ -33,7 +33,8 @@ pub use dto::{
     UploadVia, UrlOptions,
 };
 pub use dto::{DueReport, EraseReport, IntentRead, NamedBy, ObjectFacts, ObjectLife, ObjectSeen, UploadSeen};
-pub use error::{ConfigError, ConflictError, ObjectStoreError, Result, ValidationError};
+pub use dto::{ReceivedPart, SignedPart, UploadParts};
+pub use error::{ConfigError, ConflictError, MissingParts, ObjectStoreError, Result, ValidationError};
 pub use filename::Filename;
 pub use object_store_repo::Owner;
 pub use service::ObjectStoreService;

@@ -73,7 +73,7 @@ impl ObjectStoreService {
     /// Only those of the database; a failure of storage is written down and tried again later.
     async fn purge(&self, intent: &ObjectIntent, leftovers: Leftovers) -> Result<Purged> {
         let (key, generation) = (intent.s3_key.as_str(), intent.generation);
-        if let Err(error) = self.remove(key, leftovers).await {
+        if let Err(error) = self.remove(key, leftovers, intent.multipart_upload_id.as_deref()).await {
             warn!(object.key = key, attempts = intent.attempts, error = %chain(&error), "object not purged");
             let retry_in = self.retry_in(intent.attempts);
             self.database
@@ -90,8 +90,12 @@ impl ObjectStoreService {
         })
     }
 
-    async fn remove(&self, key: &str, leftovers: Leftovers) -> StorageResult<()> {
+    async fn remove(&self, key: &str, leftovers: Leftovers, upload_id: Option<&str>) -> StorageResult<()> {
         let key = ObjectKey::parse(key).map_err(|error| StorageError::InvalidRequest { reason: error.to_string() })?;
+        if let Some(upload_id) = upload_id {
+            // Known by name, it goes also where storage cannot list uploads, or lists them late.
+            self.storage.abort_multipart_upload(&key, upload_id).await?;
+        }
         if leftovers == Leftovers::WithMultipart {
             self.abort_multipart_uploads(&key).await?;
         }

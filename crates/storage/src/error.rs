@@ -16,6 +16,12 @@ pub enum StorageError {
         /// The key that was asked for.
         key: ObjectKey,
     },
+    /// No multipart upload of this name is open for the key: it was completed, aborted or never begun.
+    #[error("no such multipart upload for {key}")]
+    UploadMissing {
+        /// The key that the upload was to create.
+        key: ObjectKey,
+    },
     /// The bucket does not exist. Never means that an object is gone.
     #[error("the bucket does not exist")]
     BucketMissing,
@@ -93,6 +99,7 @@ impl StorageError {
             Self::Unavailable { outcome_unknown: true, .. } => RetryClass::OutcomeUnknown,
             Self::Unavailable { outcome_unknown: false, .. } => RetryClass::Safe,
             Self::NotFound { .. }
+            | Self::UploadMissing { .. }
             | Self::BucketMissing
             | Self::AccessDenied { .. }
             | Self::PreconditionFailed
@@ -109,6 +116,7 @@ impl StorageError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotFound { .. } => "object_missing",
+            Self::UploadMissing { .. } => "upload_missing",
             Self::BucketMissing => "bucket_missing",
             Self::AccessDenied { .. } => "access_denied",
             Self::PreconditionFailed => "precondition_failed",

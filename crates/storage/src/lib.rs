@@ -9,6 +9,7 @@ pub mod contract;
 mod error;
 mod key;
 mod memory;
+mod parts;
 mod port;
 mod presign;
 
@@ -16,10 +17,11 @@ pub use body::{Body, ByteStream, collect};
 pub use error::{RetryClass, StorageError, StorageResult};
 pub use key::{KeyError, ObjectKey};
 pub use memory::{Calls, Fetched, Memory, SignedRequestRefused};
+pub use parts::{MAX_PARTS, MIN_PART_BYTES, PartPage, UploadedPart, part_number};
 pub use port::{
-    BucketInfo, ByteRange, ClockSkew, CopyCondition, Download, ListPage, ListedObject, MultipartUpload,
+    BucketInfo, ByteRange, ClockSkew, CopyOptions, Download, ListPage, ListedObject, MultipartUpload,
     MultipartUploadPage, ObjectMeta, ObjectStorage, PutOptions, PutOutcome,
 };
 pub use presign::{
-    MAX_PRESIGN_SECONDS, PresignGet, PresignPost, PresignPut, PresignedPost, PresignedUrl, presign_seconds,
+    MAX_PRESIGN_SECONDS, PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl, presign_seconds,
 };

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use crate::body::{Body, ByteStream};
 use crate::error::StorageResult;
 use crate::key::ObjectKey;
-use crate::presign::{PresignGet, PresignPost, PresignPut, PresignedPost, PresignedUrl};
+use crate::parts::{PartPage, UploadedPart};
+use crate::presign::{PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl};
 
 /// Where bytes live: one bucket, or a prefix of one.
 ///
@@ -41,13 +42,14 @@ pub trait ObjectStorage: fmt::Debug + Send + Sync {
     /// [`NotFound`](crate::StorageError::NotFound).
     async fn head(&self, key: &ObjectKey) -> StorageResult<ObjectMeta>;
 
-    /// Copies an object inside the storage, with its content type.
+    /// Copies an object's bytes inside the storage. The copy is stored as the options say and with nothing else: neither
+    /// the content type of the source nor any other header or metadata that its writer has sent along.
     ///
     /// # Errors
     /// [`NotFound`](crate::StorageError::NotFound) when there is no source;
     /// [`PreconditionFailed`](crate::StorageError::PreconditionFailed) when the source is not as the condition asks;
     /// [`Unsupported`](crate::StorageError::Unsupported) when the server cannot hold the condition.
-    async fn copy(&self, from: &ObjectKey, to: &ObjectKey, condition: &CopyCondition) -> StorageResult<ObjectMeta>;
+    async fn copy(&self, from: &ObjectKey, to: &ObjectKey, options: &CopyOptions) -> StorageResult<ObjectMeta>;
 
     /// Removes an object. An object that is not there is a success.
     ///
@@ -67,6 +69,38 @@ pub trait ObjectStorage: fmt::Debug + Send + Sync {
     /// Discards a multipart upload and its parts. One that does not exist is a success.
     async fn abort_multipart_upload(&self, key: &ObjectKey, upload_id: &str) -> StorageResult<()>;
 
+    /// Begins a multipart upload whose parts come by [`ObjectStorage::presign_part`], and returns the storage's name for
+    /// it. Nobody ends it but the caller. After an unknown outcome, or dropped, it may be there without anybody knowing
+    /// its name: [`ObjectStorage::list_multipart_uploads`] shows it.
+    async fn create_multipart_upload(&self, key: &ObjectKey, content_type: &str) -> StorageResult<String>;
+
+    /// Lists the parts that a multipart upload has, in ascending order: those with numbers above `after`, at most `limit`
+    /// (1 to 1,000). Of a number that was sent more than once, the last.
+    ///
+    /// # Errors
+    /// [`UploadMissing`](crate::StorageError::UploadMissing) when it was completed or aborted, or never was one of `key`.
+    async fn list_parts(
+        &self,
+        key: &ObjectKey,
+        upload_id: &str,
+        after: Option<u16>,
+        limit: u16,
+    ) -> StorageResult<PartPage>;
+
+    /// Makes one object of the parts, which are given in ascending order as they were listed, replacing whatever has the
+    /// key, and ends the upload. All parts but the last have at least [`MIN_PART_BYTES`](crate::MIN_PART_BYTES).
+    ///
+    /// # Errors
+    /// [`PreconditionFailed`](crate::StorageError::PreconditionFailed) when a part is not there, or was sent again since
+    /// it was listed; the upload then goes on. [`UploadMissing`](crate::StorageError::UploadMissing) when it was aborted
+    /// or completed, perhaps by this very call a moment ago; a storage may also answer the latter with success.
+    async fn complete_multipart_upload(
+        &self,
+        key: &ObjectKey,
+        upload_id: &str,
+        parts: &[UploadedPart],
+    ) -> StorageResult<()>;
+
     /// Signs a URL that reads the object until it expires. No request is sent.
     ///
     /// # Errors
@@ -76,6 +110,13 @@ pub trait ObjectStorage: fmt::Debug + Send + Sync {
 
     /// Signs a URL to which a client may `PUT` exactly one length and content type.
     async fn presign_put(&self, key: &ObjectKey, options: &PresignPut) -> StorageResult<PresignedUrl>;
+
+    /// Signs a URL to which a client may `PUT` one part of a multipart upload, of exactly one length, any number of times.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`](crate::StorageError::InvalidRequest) for a number that is not 1 to
+    /// [`MAX_PARTS`](crate::MAX_PARTS), and for a life as of [`ObjectStorage::presign_get`].
+    async fn presign_part(&self, key: &ObjectKey, options: &PresignPart) -> StorageResult<PresignedUrl>;
 
     /// Signs a form with which a browser may `POST` one object of the given type and at most the given size.
     ///
@@ -146,9 +187,11 @@ pub struct ObjectMeta {
     pub last_modified: Option<SystemTime>,
 }
 
-/// What must hold of the source for a copy to happen.
+/// How a copy is stored, and what must hold of the source for it to happen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CopyCondition {
+pub struct CopyOptions {
+    /// The content type that storage answers with. Visible ASCII.
+    pub content_type: String,
     /// The source's entity tag, without quotes.
     pub if_match: Option<String>,
 }

@@ -31,6 +31,19 @@ pub struct PresignPut {
     pub content_md5: Option<[u8; 16]>,
 }
 
+/// What a presigned `PUT` of a part of a multipart upload accepts. `Debug` does not show the upload's name.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PresignPart {
+    /// How long the URL works: whole seconds, 1 to [`MAX_PRESIGN_SECONDS`].
+    pub expires_in: Duration,
+    /// The storage's name for the upload.
+    pub upload_id: String,
+    /// Which part, from 1 to [`MAX_PARTS`](crate::MAX_PARTS).
+    pub part_number: u16,
+    /// The length that the client must send.
+    pub content_length: u64,
+}
+
 /// What a presigned `POST` accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresignPost {
@@ -77,6 +90,16 @@ pub fn presign_seconds(expires_in: Duration) -> StorageResult<u32> {
             reason: format!("a signed URL lives 1 to {MAX_PRESIGN_SECONDS} seconds, not {} s", expires_in.as_secs()),
         },
     )
+}
+
+impl fmt::Debug for PresignPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PresignPart")
+            .field("expires_in", &self.expires_in)
+            .field("part_number", &self.part_number)
+            .field("content_length", &self.content_length)
+            .finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for PresignedUrl {

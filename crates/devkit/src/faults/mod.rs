@@ -32,10 +32,18 @@ pub enum Operation {
     ListMultipartUploads,
     /// [`ObjectStorage::abort_multipart_upload`].
     AbortMultipartUpload,
+    /// [`ObjectStorage::create_multipart_upload`].
+    CreateMultipartUpload,
+    /// [`ObjectStorage::list_parts`].
+    ListParts,
+    /// [`ObjectStorage::complete_multipart_upload`].
+    CompleteMultipartUpload,
     /// [`ObjectStorage::presign_get`].
     PresignGet,
     /// [`ObjectStorage::presign_put`].
     PresignPut,
+    /// [`ObjectStorage::presign_part`].
+    PresignPart,
     /// [`ObjectStorage::presign_post`].
     PresignPost,
     /// [`ObjectStorage::bucket_info`].

@@ -1,8 +1,8 @@
 use async_trait::async_trait;
 use object_store_storage::{
-    Body, BucketInfo, ByteRange, CopyCondition, Download, ListPage, MultipartUploadPage, ObjectKey, ObjectMeta,
-    ObjectStorage, PresignGet, PresignPost, PresignPut, PresignedPost, PresignedUrl, PutOptions, PutOutcome,
-    StorageResult,
+    Body, BucketInfo, ByteRange, CopyOptions, Download, ListPage, MultipartUploadPage, ObjectKey, ObjectMeta,
+    ObjectStorage, PartPage, PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl, PutOptions,
+    PutOutcome, StorageResult, UploadedPart,
 };
 
 use super::{Fault, FaultyStorage, Operation, Subject, stream};
@@ -25,10 +25,10 @@ impl ObjectStorage for FaultyStorage {
         Ok(ObjectMeta { last_modified: meta.last_modified.filter(|_| !self.timeless), ..meta })
     }
 
-    async fn copy(&self, from: &ObjectKey, to: &ObjectKey, condition: &CopyCondition) -> StorageResult<ObjectMeta> {
+    async fn copy(&self, from: &ObjectKey, to: &ObjectKey, options: &CopyOptions) -> StorageResult<ObjectMeta> {
         let subject = Subject { source: Some(from), ..Operation::Copy.of(to) };
-        let (inner, from, to, condition) = (self.inner.clone(), from.clone(), to.clone(), condition.clone());
-        self.change(subject, async move { inner.copy(&from, &to, &condition).await }).await
+        let (inner, from, to, options) = (self.inner.clone(), from.clone(), to.clone(), options.clone());
+        self.change(subject, async move { inner.copy(&from, &to, &options).await }).await
     }
 
     async fn delete(&self, key: &ObjectKey) -> StorageResult<()> {
@@ -65,12 +65,44 @@ impl ObjectStorage for FaultyStorage {
         self.change(Operation::AbortMultipartUpload.of(key), call).await
     }
 
+    async fn create_multipart_upload(&self, key: &ObjectKey, content_type: &str) -> StorageResult<String> {
+        let (inner, at, content_type) = (self.inner.clone(), key.clone(), content_type.to_owned());
+        let call = async move { inner.create_multipart_upload(&at, &content_type).await };
+        self.change(Operation::CreateMultipartUpload.of(key), call).await
+    }
+
+    async fn list_parts(
+        &self,
+        key: &ObjectKey,
+        upload_id: &str,
+        after: Option<u16>,
+        limit: u16,
+    ) -> StorageResult<PartPage> {
+        self.run(Operation::ListParts.of(key), self.inner.list_parts(key, upload_id, after, limit)).await
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        key: &ObjectKey,
+        upload_id: &str,
+        parts: &[UploadedPart],
+    ) -> StorageResult<()> {
+        let (inner, at) = (self.inner.clone(), key.clone());
+        let (upload_id, parts) = (upload_id.to_owned(), parts.to_vec());
+        let call = async move { inner.complete_multipart_upload(&at, &upload_id, &parts).await };
+        self.change(Operation::CompleteMultipartUpload.of(key), call).await
+    }
+
     async fn presign_get(&self, key: &ObjectKey, options: &PresignGet) -> StorageResult<PresignedUrl> {
         self.run(Operation::PresignGet.of(key), self.inner.presign_get(key, options)).await
     }
 
     async fn presign_put(&self, key: &ObjectKey, options: &PresignPut) -> StorageResult<PresignedUrl> {
         self.run(Operation::PresignPut.of(key), self.inner.presign_put(key, options)).await
+    }
+
+    async fn presign_part(&self, key: &ObjectKey, options: &PresignPart) -> StorageResult<PresignedUrl> {
+        self.run(Operation::PresignPart.of(key), self.inner.presign_part(key, options)).await
     }
 
     async fn presign_post(&self, key: &ObjectKey, options: &PresignPost) -> StorageResult<PresignedPost> {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::join_all;
 use object_store_storage::contract::{Capabilities, Outcome, rules};
-use object_store_storage::{CopyCondition, Memory, PutOptions, RetryClass, collect};
+use object_store_storage::{CopyOptions, Memory, PutOptions, RetryClass, collect};
 use tokio::time::timeout;
 
 use super::*;
@@ -39,7 +39,7 @@ async fn without_faults_it_is_the_storage_behind() {
     put(&storage, "a").await.unwrap();
     assert_eq!(read(&storage, "a").await.unwrap(), "0123456789");
     assert_eq!(storage.head(&key("a")).await.unwrap().size_bytes, 10);
-    storage.copy(&key("a"), &key("b"), &CopyCondition::default()).await.unwrap();
+    storage.copy(&key("a"), &key("b"), &CopyOptions::default()).await.unwrap();
     assert_eq!(storage.list_page("", None, 10).await.unwrap().objects.len(), 2);
     storage.delete(&key("a")).await.unwrap();
     assert_eq!(memory.keys(), ["b"]);
@@ -63,7 +63,7 @@ async fn calls_are_noted_with_what_they_are_about() {
     let (_, storage) = storage();
     put(&storage, "a").await.unwrap();
     storage.fail(Operation::Copy, When::Always, Fault::Unavailable);
-    storage.copy(&key("a"), &key("b"), &CopyCondition::default()).await.unwrap_err();
+    storage.copy(&key("a"), &key("b"), &CopyOptions::default()).await.unwrap_err();
     storage.list_page("", None, 10).await.unwrap();
 
     let call = |operation, key, source, fault| Call { operation, key, source, fault };

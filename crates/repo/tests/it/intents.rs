@@ -16,7 +16,8 @@ on_both_backends!(migrated:
     a_fence_moves_until_the_upload_is_taken,
     a_direct_upload_is_ended_once_and_keeps_its_clearing_time,
     intents_are_found_under_their_directory,
-    a_multipart_upload_is_noted,
+    a_multipart_upload_is_noted_once,
+    an_intent_outlasts_a_write_that_is_about_to_begin,
     a_purge_can_be_written_over_an_intent,
     only_what_is_due_is_claimed_and_only_once,
     workers_never_claim_the_same_intent,
@@ -159,18 +160,45 @@ async fn intents_are_found_under_their_directory(test: TestDatabase) {
     assert_eq!(IntentRepo::under(&mut conn, "m/b/").await.unwrap(), []);
 }
 
-async fn a_multipart_upload_is_noted(test: TestDatabase) {
-    let key = key();
-    upload(&test.db, &key, NOW).await;
-    let note = async |generation, id| {
-        write(&test.db, async |conn| IntentRepo::set_multipart_upload_id(conn, &key, generation, id).await).await
+async fn a_multipart_upload_is_noted_once(test: TestDatabase) {
+    let (direct, uploaded) = (key(), key());
+    create(&test.db, &intent(&direct, IntentPurpose::Direct), NOW).await.unwrap();
+    upload(&test.db, &uploaded, NOW).await;
+    let note = async |key: &str, generation, id| {
+        write(&test.db, async |conn| IntentRepo::name_multipart_upload(conn, key, generation, id).await).await
     };
 
-    assert!(note(1, Some("a")).await);
-    assert!(!note(2, Some("b")).await);
-    assert_eq!(get(&test.db, &key).await.unwrap().multipart_upload_id.as_deref(), Some("a"));
-    assert!(note(1, None).await);
-    assert_eq!(get(&test.db, &key).await.unwrap().multipart_upload_id, None);
+    assert!(!note(&uploaded, 1, "a").await);
+    assert!(!note(&direct, 2, "a").await);
+    assert!(note(&direct, 1, "b").await);
+    for id in ["b", "c"] {
+        assert!(!note(&direct, 1, id).await);
+    }
+    let purge =
+        write(&test.db, async |conn| IntentRepo::end_direct(conn, &direct, 1, Duration::ZERO).await).await.unwrap();
+    assert_eq!(purge.multipart_upload_id.as_deref(), Some("b"), "the purge has to know it");
+    assert!(!note(&direct, 2, "d").await);
+}
+
+async fn an_intent_outlasts_a_write_that_is_about_to_begin(test: TestDatabase) {
+    let (direct, uploaded) = (key(), key());
+    let before = create(&test.db, &intent(&direct, IntentPurpose::Direct), LATER).await.unwrap();
+    upload(&test.db, &uploaded, LATER).await;
+    let outlast = async |key: &str, generation, hours| {
+        let clears_in = Duration::from_hours(hours);
+        write(&test.db, async |conn| IntentRepo::outlast_write(conn, key, generation, clears_in).await).await
+    };
+
+    for hours in [1, 3] {
+        assert!(!outlast(&uploaded, 1, hours).await);
+        assert!(!outlast(&direct, 2, hours).await);
+    }
+    assert!(outlast(&direct, 1, 1).await);
+    assert_eq!(get(&test.db, &direct).await, Some(before.clone()), "it does so as it is");
+    assert!(outlast(&direct, 1, 3).await);
+    let after = get(&test.db, &direct).await.unwrap();
+    assert!(after.clears_at > before.clears_at);
+    assert_eq!((after.not_before, after.generation), (before.not_before, before.generation));
 }
 
 async fn a_purge_can_be_written_over_an_intent(test: TestDatabase) {

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use object_store_s3_provider::{S3Config, S3Credentials, S3Provider};
 use object_store_storage::{
-    Body, ByteRange, CopyCondition, ObjectKey, ObjectStorage, PutOptions, RetryClass, StorageError, collect,
+    Body, ByteRange, CopyOptions, ObjectKey, ObjectStorage, PutOptions, RetryClass, StorageError, collect,
 };
 
 use crate::scripted_server::{Reply, ScriptedServer};
@@ -160,7 +160,7 @@ async fn an_error_inside_a_success_is_an_error() {
     let inside = "<?xml version=\"1.0\"?><Error><Code>InternalError</Code></Error>";
     let server = ScriptedServer::start(vec![Reply::new("200 OK", &[], inside)]).await;
     let to = ObjectKey::parse("image/a/c").unwrap();
-    let error = provider(&server.endpoint).await.copy(&key(), &to, &CopyCondition::default()).await.unwrap_err();
+    let error = provider(&server.endpoint).await.copy(&key(), &to, &CopyOptions::default()).await.unwrap_err();
     assert_eq!(error.retry_class(), RetryClass::OutcomeUnknown, "{}", text(&error));
 }
 

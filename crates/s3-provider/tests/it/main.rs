@@ -5,6 +5,7 @@
 mod contract;
 mod failures;
 mod http_client;
+mod parts;
 mod scripted_server;
 mod signing;
 mod transfers;

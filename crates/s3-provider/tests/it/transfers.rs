@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::StreamExt;
 use object_store_storage::{
-    Body, ByteStream, CopyCondition, ObjectKey, ObjectStorage, PutOptions, RetryClass, StorageError, collect,
+    Body, ByteStream, CopyOptions, ObjectKey, ObjectStorage, PutOptions, RetryClass, StorageError, collect,
 };
 
 use crate::failures::{key, provider, text};
@@ -203,7 +203,7 @@ async fn a_404_that_says_nothing_is_about_the_key_only_if_the_bucket_is_there() 
 async fn a_condition_that_the_server_ignores_is_held_here() {
     let to = ObjectKey::parse("image/a/c").unwrap();
     let (expected, other) = ("0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210");
-    let condition = CopyCondition { if_match: Some(expected.to_owned()) };
+    let condition = CopyOptions { if_match: Some(expected.to_owned()), ..CopyOptions::default() };
     // The source is replaced between the look at it and the copy.
     let server = ScriptedServer::answering(move |head| match head.split(' ').next() {
         Some("head") if head.contains("image/a/b") => Reply::new("200 OK", &[("etag", expected)], ""),
@@ -215,6 +215,8 @@ async fn a_condition_that_the_server_ignores_is_held_here() {
     let copied = provider(&server.endpoint).await.copy(&key(), &to, &condition).await;
     assert!(matches!(copied, Err(StorageError::PreconditionFailed)), "{copied:?}");
     assert_eq!(count(&server, "delete /bucket/image/a/c "), 1);
+    let copy = server.heads().into_iter().find(|head| head.starts_with("put ")).unwrap();
+    assert!(copy.contains("x-amz-metadata-directive: replace"), "nothing of the source's headers is kept: {copy}");
     // The source was replaced before.
     let server = ScriptedServer::start(vec![Reply::new("200 OK", &[("etag", other)], "")]).await;
     let copied = provider(&server.endpoint).await.copy(&key(), &to, &condition).await;

@@ -11,6 +11,7 @@ use object_store_storage::{MAX_PRESIGN_SECONDS, ObjectKey, PresignPost, PresignP
 use crate::actor::Actor;
 use crate::authorize;
 use crate::direct::declared::{DeclaredUpload, kind_of_bytes};
+use crate::direct::parts::Parts;
 use crate::dto::{DirectUpload, DirectUploadCreate, UploadMethod, UploadVia};
 use crate::error::{ObjectStoreError, Result, ValidationError};
 use crate::filename::Filename;
@@ -38,13 +39,17 @@ impl ObjectStoreService {
         let plan = self.plan(user_id, &create)?;
         let id = new_id(plan.format.kind());
         let key = fresh_staging_key(id)?;
+        let request = match &plan.means {
+            Means::Request(request) => request,
+            Means::Parts => return self.begin_in_parts(id, key, &plan).await,
+        };
         // Nobody has the signature before this returns, so that it may come first: what fails here leaves nothing.
-        let signed = self.sign_upload(id, &key, &plan).await?;
+        let signed = self.sign_upload(id, &key, &plan, request).await?;
         match self.declare_direct(id, &key, &plan).await? {
             Begun::Anew => Ok(signed),
             Begun::Before(intent) => {
                 let key = ObjectKey::parse(&intent.s3_key).map_err(|error| CorruptRow::of(intent.media_id, error))?;
-                self.sign_upload(intent.media_id, &key, &plan).await
+                self.sign_upload(intent.media_id, &key, &plan, request).await
             }
             Begun::Completed(id, expires_at) => Ok(DirectUpload { id, method: UploadMethod::Completed, expires_at }),
         }
@@ -63,9 +68,16 @@ impl ObjectStoreService {
         let limit = max_request_bytes(limits, format.kind());
         check_announced(create.size_bytes, limit)?;
         let life = self.direct_life(create.expires_in)?;
-        if matches!(create.via, UploadVia::Put { .. }) && create.size_bytes.is_none() {
-            return Err(ValidationError::SizeRequired.into());
-        }
+        let (means, parts) = match (create.via, create.size_bytes) {
+            (UploadVia::Form, _) => (Means::Request(Request::Form), None),
+            (_, None) => return Err(ValidationError::SizeRequired.into()),
+            (UploadVia::Put { content_md5 }, Some(content_length)) => {
+                (Means::Request(Request::Put { content_length, content_md5 }), None)
+            }
+            (UploadVia::Parts, Some(actual)) => {
+                (Means::Parts, Some(Parts::for_size(actual).ok_or(ValidationError::TooLarge { limit, actual })?))
+            }
+        };
         let hash = request_hash(user_id, &filename, create, life);
         Ok(Plan {
             user_id,
@@ -74,11 +86,12 @@ impl ObjectStoreService {
                 content_type: essence(&create.content_type).to_owned(),
                 size_bytes: create.size_bytes,
                 is_keyed: idempotency_key.is_some(),
+                part_bytes: parts.map(|parts| parts.part_bytes()),
             },
             format,
             limit,
             life,
-            via: create.via,
+            means,
             keyed: idempotency_key.map(|key| Keyed { key, hash }),
         })
     }
@@ -93,19 +106,18 @@ impl ObjectStoreService {
         }
     }
 
-    async fn sign_upload(&self, id: MediaId, key: &ObjectKey, plan: &Plan) -> Result<DirectUpload> {
+    async fn sign_upload(&self, id: MediaId, key: &ObjectKey, plan: &Plan, request: &Request) -> Result<DirectUpload> {
         // The canonical name, whatever the client calls it: the object keeps it.
         let content_type = plan.format.content_type().to_owned();
         let size = plan.declared.size_bytes;
-        let (method, expires_at) = match plan.via {
-            UploadVia::Form => {
+        let (method, expires_at) = match *request {
+            Request::Form => {
                 let max_bytes = size.unwrap_or(plan.limit);
                 let form = PresignPost { expires_in: plan.life, content_type, min_bytes: size.unwrap_or(1), max_bytes };
                 let signed = self.storage.presign_post(key, &form).await.map_err(no_forms)?;
                 (UploadMethod::Post { url: signed.url, fields: signed.fields, max_bytes }, signed.expires_at)
             }
-            UploadVia::Put { content_md5 } => {
-                let content_length = size.ok_or(ValidationError::SizeRequired)?;
+            Request::Put { content_length, content_md5 } => {
                 let put = PresignPut { expires_in: plan.life, content_type, content_length, content_md5 };
                 let signed = self.storage.presign_put(key, &put).await?;
                 (UploadMethod::Put { url: signed.url, headers: signed.headers }, signed.expires_at)
@@ -115,7 +127,7 @@ impl ObjectStoreService {
     }
 
     /// Commits the intent that names the key, unless a request with the same idempotency key was here before.
-    async fn declare_direct(&self, id: MediaId, key: &ObjectKey, plan: &Plan) -> Result<Begun> {
+    pub(super) async fn declare_direct(&self, id: MediaId, key: &ObjectKey, plan: &Plan) -> Result<Begun> {
         let declared = plan.declared.to_json();
         let intent = NewIntent {
             s3_key: key.as_str(),
@@ -180,18 +192,29 @@ impl ObjectStoreService {
 }
 
 /// A direct upload as it will be signed.
-struct Plan {
+pub(super) struct Plan {
     user_id: Option<UserId>,
     declared: DeclaredUpload,
-    format: Format,
+    pub(super) format: Format,
     limit: u64,
     life: Duration,
-    via: UploadVia,
-    keyed: Option<Keyed>,
+    means: Means,
+    pub(super) keyed: Option<Keyed>,
+}
+
+/// How the bytes come, with what each way needs.
+enum Means {
+    Request(Request),
+    Parts,
+}
+
+enum Request {
+    Form,
+    Put { content_length: u64, content_md5: Option<[u8; 16]> },
 }
 
 /// What a request came upon.
-enum Begun {
+pub(super) enum Begun {
     Anew,
     /// Begun with the same idempotency key before, and not completed.
     Before(ObjectIntent),
@@ -242,6 +265,7 @@ fn request_hash(
     let (via, md5) = match &create.via {
         UploadVia::Form => ("form", None),
         UploadVia::Put { content_md5 } => ("put", content_md5.as_ref()),
+        UploadVia::Parts => ("parts", None),
     };
     RequestHash::of("direct")
         .text(Some(filename.as_str()))

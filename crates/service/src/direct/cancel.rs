@@ -6,7 +6,6 @@ use crate::actor::Actor;
 use crate::direct::find::Standing;
 use crate::error::{ConflictError, ObjectStoreError, Result};
 use crate::service::ObjectStoreService;
-use crate::sweep::Leftovers;
 
 impl ObjectStoreService {
     /// Gives up a direct upload. What the client has sent goes now, and what it still sends with a sweep. An upload that
@@ -20,7 +19,7 @@ impl ObjectStoreService {
             Standing::Over => Ok(()),
             Standing::Open(upload) => match self.end_direct(&upload).await? {
                 Some(purge) => {
-                    self.purge_soon(&purge, Leftovers::ObjectOnly).await;
+                    self.purge_soon(&purge, upload.leftovers()).await;
                     Ok(())
                 }
                 // Somebody else was faster.

@@ -2,7 +2,7 @@
 
 use object_store_models::{MediaId, ObjectIntent};
 use object_store_repo::IntentRepo;
-use object_store_storage::{CopyCondition, PutOptions, StorageError};
+use object_store_storage::{CopyOptions, PutOptions, StorageError};
 use tracing::warn;
 
 use crate::actor::Actor;
@@ -32,7 +32,8 @@ impl ObjectStoreService {
     /// May be called any number of times, also at once: there is one file, and each call answers it.
     ///
     /// # Errors
-    /// [`ObjectStoreError::NotReceived`] when nothing has arrived yet, and then nothing has changed;
+    /// [`ObjectStoreError::NotReceived`] when nothing has arrived yet, and [`ObjectStoreError::Incomplete`] when not all
+    /// parts have, and then nothing has changed;
     /// [`ObjectStoreError::Invalid`] when the bytes are not acceptable, and then the upload is over.
     pub async fn complete_upload(&self, actor: Actor, id: MediaId) -> Result<FileUploadResult> {
         let mut round = 1;
@@ -56,6 +57,8 @@ impl ObjectStoreService {
                 ObjectStoreError::Storage(StorageError::NotFound { .. }) => {
                     // Not sent, or somebody else has completed it and removed what was sent.
                     match self.standing(actor, id).await? {
+                        // Its parts are being joined, unless somebody has aborted them behind our back.
+                        Standing::Open(upload) if upload.is_in_parts() => return Err(ObjectStoreError::InProgress),
                         Standing::Open(_) => return Err(ObjectStoreError::NotReceived),
                         Standing::Stored(stored) => return Ok(*stored),
                         Standing::Over => return Err(ObjectStoreError::UploadExpired),
@@ -82,12 +85,15 @@ impl ObjectStoreService {
     }
 
     async fn complete_once(&self, upload: &OpenUpload) -> Result<FileUploadResult> {
+        if upload.is_in_parts() {
+            self.join_parts(upload).await?;
+        }
         let received = self.receive(upload).await?;
         let (intent, etag) = self.copy_to_final(upload, &received).await?;
         let staged = staged(upload, received, &intent, etag);
         match self.commit_direct(upload, &staged).await {
             Ok((stored, purge)) => {
-                self.purge_soon(&purge, Leftovers::ObjectOnly).await;
+                self.purge_soon(&purge, upload.leftovers()).await;
                 Ok(stored)
             }
             Err(error) => {
@@ -116,8 +122,12 @@ impl ObjectStoreService {
 
     /// Copies under an intent; after an error that is a purge.
     async fn copy_under(&self, intent: &Intent, upload: &OpenUpload, received: &Received) -> Result<String> {
-        let condition = CopyCondition { if_match: Some(received.etag.clone()) };
-        let copy = self.storage.copy(&upload.staging, &intent.key, &condition);
+        // The type that was found in the bytes, whatever the client was to send, and nothing else that it has sent along.
+        let options = CopyOptions {
+            content_type: received.format.content_type().to_owned(),
+            if_match: Some(received.etag.clone()),
+        };
+        let copy = self.storage.copy(&upload.staging, &intent.key, &options);
         let error = match self.within_fence(intent, copy).await {
             Ok(meta) if meta.size_bytes == received.size_bytes => return Ok(meta.etag),
             Ok(_) => StorageError::Corrupted { reason: "length" }.into(),
@@ -189,7 +199,7 @@ impl ObjectStoreService {
         let Some(purge) = self.end_direct(upload).await? else {
             return Ok(false);
         };
-        self.purge_soon(&purge, Leftovers::ObjectOnly).await;
+        self.purge_soon(&purge, upload.leftovers()).await;
         Ok(true)
     }
 
@@ -216,6 +226,6 @@ fn staged(upload: &OpenUpload, received: Received, intent: &Intent, etag: String
     StagedFile::new(upload.id.uuid(), object, received.facts)
 }
 
-fn may_pass(error: &StorageError) -> bool {
+pub(super) fn may_pass(error: &StorageError) -> bool {
     error.retry_class() != object_store_storage::RetryClass::Never
 }

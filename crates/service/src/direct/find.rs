@@ -1,15 +1,17 @@
 //! Where a direct upload stands.
 
-use object_store_models::{IntentPurpose, MediaId, ObjectIntent, UserId};
+use object_store_models::{IntentPurpose, MediaId, ObjectIntent, Timestamp, UserId};
 use object_store_repo::IntentRepo;
 use object_store_storage::ObjectKey;
 
 use crate::actor::Actor;
 use crate::authorize;
 use crate::direct::declared::DeclaredUpload;
+use crate::direct::parts::Parts;
 use crate::dto::FileUploadResult;
-use crate::error::{ObjectStoreError, Result};
+use crate::error::{ObjectStoreError, Result, ValidationError};
 use crate::service::ObjectStoreService;
+use crate::sweep::Leftovers;
 use crate::translate::CorruptRow;
 
 /// What became of an upload so far.
@@ -30,6 +32,10 @@ pub(super) struct OpenUpload {
     pub(super) staging: ObjectKey,
     pub(super) generation: i64,
     pub(super) declared: DeclaredUpload,
+    /// Of an upload in parts, once it has one.
+    pub(super) multipart_upload_id: Option<String>,
+    /// When a sweep may take it.
+    pub(super) not_before: Timestamp,
 }
 
 impl ObjectStoreService {
@@ -55,13 +61,36 @@ impl ObjectStoreService {
 }
 
 impl OpenUpload {
-    fn of(intent: &ObjectIntent) -> Result<Self, CorruptRow> {
+    pub(super) fn of(intent: &ObjectIntent) -> Result<Self, CorruptRow> {
         Ok(Self {
             id: intent.media_id,
             user_id: intent.user_id,
             staging: ObjectKey::parse(&intent.s3_key).map_err(|error| CorruptRow::of(intent.media_id, error))?,
             generation: intent.generation,
             declared: DeclaredUpload::of(intent)?,
+            multipart_upload_id: intent.multipart_upload_id.clone(),
+            not_before: intent.not_before,
         })
+    }
+
+    pub(super) fn is_in_parts(&self) -> bool {
+        self.declared.part_bytes.is_some()
+    }
+
+    /// How it is cut.
+    ///
+    /// # Errors
+    /// [`ValidationError::NotInParts`] if it comes as a whole.
+    pub(super) fn parts(&self) -> Result<Parts> {
+        if !self.is_in_parts() {
+            return Err(ValidationError::NotInParts.into());
+        }
+        let parts = self.declared.parts();
+        parts.ok_or_else(|| CorruptRow::of(self.id, "its parts are none that storage takes").into())
+    }
+
+    /// What may lie under its key.
+    pub(super) fn leftovers(&self) -> Leftovers {
+        if self.is_in_parts() { Leftovers::WithMultipart } else { Leftovers::ObjectOnly }
     }
 }

@@ -2,8 +2,12 @@
 //! what was found good to a key that no client could ever write.
 
 mod begin;
+mod begin_parts;
 mod cancel;
 mod complete;
 mod declared;
 mod find;
+mod join;
+mod parts;
 mod receive;
+mod resume;

@@ -37,6 +37,8 @@ pub enum UploadVia {
         /// The MD5 of the bytes, where it is known: the storage then refuses any others.
         content_md5: Option<[u8; 16]>,
     },
+    /// In parts, each as the body of a `PUT`: see [`DirectUploadCreate::resumable`]. The exact size has to be known.
+    Parts,
 }
 
 impl fmt::Debug for DirectUploadCreate {
@@ -107,6 +109,15 @@ impl DirectUploadCreate {
         self
     }
 
+    /// To be sent in parts, so that a client whose connection is lost goes on where it was: it asks for signed URLs of the
+    /// parts it is about to send (`sign_upload_parts`), and for what has arrived (`list_upload_parts`). The exact size has
+    /// to be known. With an idempotency key, a client that has lost the id as well begins again, and has it.
+    #[must_use]
+    pub fn resumable(mut self) -> Self {
+        self.via = UploadVia::Parts;
+        self
+    }
+
     /// Under a key that the client made up for this request: 1 to 255 visible ASCII characters, such as a UUID.
     ///
     /// The same request of the same owner with the same key has the same id, and a fresh signature that works as long
@@ -157,6 +168,14 @@ pub enum UploadMethod {
         /// The headers to send. Browsers send `content-length` by themselves.
         headers: Vec<(String, String)>,
     },
+    /// Parts, in any order and several at a time, each to a URL of its own. Part `n`, counted from 1, begins at byte
+    /// `(n - 1) * part_bytes`.
+    Parts {
+        /// The size of each part but the last, which has what is left.
+        part_bytes: u64,
+        /// How many parts there are.
+        part_count: u16,
+    },
     /// Nothing: an earlier request with the same idempotency key was completed. Completing it again answers the file.
     Completed,
 }
@@ -172,6 +191,9 @@ impl fmt::Debug for UploadMethod {
                 .finish_non_exhaustive(),
             Self::Put { url, headers } => {
                 f.debug_struct("Put").field("url", &unsigned(url)).field("headers", headers).finish()
+            }
+            Self::Parts { part_bytes, part_count } => {
+                f.debug_struct("Parts").field("part_bytes", part_bytes).field("part_count", part_count).finish()
             }
             Self::Completed => f.write_str("Completed"),
         }
@@ -214,6 +236,11 @@ mod tests {
             "expires_at": "1970-01-01T00:00:00.000000Z",
         });
         assert_eq!(serde_json::to_value(post).unwrap(), expected);
+        let parts = serde_json::to_value(begun(UploadMethod::Parts { part_bytes: 8, part_count: 2 })).unwrap();
+        assert_eq!(
+            (&parts["method"], &parts["part_bytes"], &parts["part_count"]),
+            (&json!("parts"), &json!(8), &json!(2))
+        );
         assert_eq!(serde_json::to_value(begun(UploadMethod::Completed)).unwrap()["method"], "completed");
     }
 

@@ -19,6 +19,8 @@ use crate::support::{Count, World, ann, ben, on_both_databases, read, user};
 on_both_databases! {
     a_form_becomes_an_image
     a_put_becomes_audio
+    what_a_client_sends_along_is_not_stored
+    the_object_has_the_type_that_was_found
     a_large_file_is_read_in_ranges_and_hashed_up_to_the_limit
     what_cannot_be_accepted_is_refused_before_anything_is_signed
     what_was_not_sent_can_be_sent_later
@@ -67,7 +69,7 @@ fn send(world: &World, upload: &DirectUpload, bytes: impl Into<Bytes>) -> Result
     match &upload.method {
         UploadMethod::Post { url, fields, .. } => world.memory.submit_post(url, fields, bytes.into()),
         UploadMethod::Put { url, headers } => world.memory.submit_put(url, headers, bytes.into()),
-        UploadMethod::Completed => panic!("nothing is to be sent"),
+        other => panic!("not one request: {other:?}"),
     }
     .map(drop)
 }
@@ -155,6 +157,36 @@ async fn a_put_becomes_audio(world: World) {
         assert_eq!(world.memory.fetch(&signed.url).unwrap().content_type.as_deref(), Some("audio/wav"));
     }
     world.assert_consistent_after_sweep().await;
+}
+
+async fn what_a_client_sends_along_is_not_stored(world: World) {
+    let create = of_png().sized(png().len() as u64).by_put(None);
+    let upload = begin(&world, create).await;
+    let UploadMethod::Put { url, headers } = &upload.method else { panic!("{upload:?}") };
+    let more = [("Content-Encoding", "gzip"), ("cache-control", "max-age=31536000"), ("x-amz-meta-note", "mine")];
+    let more = more.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    world.memory.submit_put(url, &[&headers[..], &more].concat(), png().into()).unwrap();
+    let image = completed_image(&world, &upload).await;
+    let signed = world.service.signed_url(ann(), FileRef::from(&image), &UrlOptions::default()).await.unwrap();
+    let fetched = world.memory.fetch(&signed.url).unwrap();
+    assert_eq!((fetched.headers, fetched.bytes), (Vec::new(), png().into()));
+    world.assert_consistent_after_sweep().await;
+}
+
+async fn the_object_has_the_type_that_was_found(world: World) {
+    let service = world.service_with(|settings| settings.limits.formats = object_store_media::Format::all().to_vec());
+    let m4a = samples::m4a(500, "a", "b");
+    let create = DirectUploadCreate::audio("a.aac", "audio/aac");
+    let upload = service.begin_direct_upload(ann(), create).await.unwrap();
+    let UploadMethod::Post { fields, .. } = &upload.method else { panic!("{upload:?}") };
+    assert!(fields.contains(&("Content-Type".to_owned(), "audio/aac".to_owned())), "{fields:?}");
+    send(&world, &upload, m4a).unwrap();
+    let FileUploadResult::Audio(audio) = service.complete_upload(ann(), upload.id).await.unwrap() else {
+        panic!("an image")
+    };
+    let key = object_store_storage::ObjectKey::parse(&world.memory.keys()[0]).unwrap();
+    let stored = object_store_storage::ObjectStorage::head(&world.memory, &key).await.unwrap().content_type;
+    assert_eq!((stored.as_deref(), audio.content_type.as_str()), (Some("audio/mp4"), "audio/mp4"));
 }
 
 async fn a_large_file_is_read_in_ranges_and_hashed_up_to_the_limit(world: World) {

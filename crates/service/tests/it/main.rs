@@ -19,6 +19,7 @@ mod listing;
 mod losing;
 mod reading;
 mod refusing;
+mod resuming;
 mod signing;
 mod sweeping;
 mod unknown_commits;

@@ -43,7 +43,9 @@ impl Memory {
             }
         };
         let named = [("content-type", fetched.content_type), ("content-disposition", fetched.content_disposition)];
-        let headers = named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+        let named = named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        // What was signed comes first, and is found first.
+        let headers = named.chain(fetched.headers).collect();
         Ok(Response { status, headers, body })
     }
 }
@@ -64,7 +66,9 @@ fn status(refused: &SignedRequestRefused) -> u16 {
         | SignedRequestRefused::Method
         | SignedRequestRefused::Expired
         | SignedRequestRefused::Differs { .. } => 403,
-        SignedRequestRefused::Storage(StorageError::NotFound { .. } | StorageError::BucketMissing) => 404,
+        SignedRequestRefused::Storage(
+            StorageError::NotFound { .. } | StorageError::UploadMissing { .. } | StorageError::BucketMissing,
+        ) => 404,
         SignedRequestRefused::Storage(StorageError::RangeNotSatisfiable) => 416,
         SignedRequestRefused::Storage(_) => 500,
     }

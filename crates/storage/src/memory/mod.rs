@@ -1,6 +1,7 @@
 //! The reference implementation of the port: a bucket in memory that signs URLs which it can verify.
 
 mod client;
+mod parts;
 mod signed;
 mod state;
 mod storage;
@@ -89,7 +90,7 @@ impl Memory {
 
     /// Begins a multipart upload that nobody completes, and returns its name. Not counted as a call.
     pub fn begin_multipart_upload(&self, key: &ObjectKey) -> String {
-        self.state().begin_upload(key)
+        self.state().begin_upload(key, "")
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

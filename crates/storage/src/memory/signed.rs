@@ -12,8 +12,9 @@ use super::Memory;
 use super::state::hex;
 use crate::error::{StorageError, StorageResult};
 use crate::key::ObjectKey;
+use crate::parts::part_number;
 use crate::port::{PutOptions, PutOutcome};
-use crate::presign::{PresignGet, PresignPost, PresignPut, PresignedPost, PresignedUrl, presign_seconds};
+use crate::presign::{PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl, presign_seconds};
 
 const SCHEME: &str = "memory";
 const HOST: &str = "objects";
@@ -26,6 +27,8 @@ const RESPONSE_CONTENT_DISPOSITION: &str = "response-content-disposition";
 const CONTENT_TYPE: &str = "content-type";
 const CONTENT_LENGTH: &str = "content-length";
 const CONTENT_MD5: &str = "content-md5";
+const UPLOAD_ID: &str = "upload-id";
+const PART_NUMBER: &str = "part-number";
 const KEY: &str = "key";
 const POLICY: &str = "policy";
 const MIN_BYTES: &str = "min-bytes";
@@ -38,6 +41,8 @@ pub struct Fetched {
     pub content_type: Option<String>,
     /// The header `Content-Disposition`.
     pub content_disposition: Option<String>,
+    /// What else the object's writer has sent for storage to answer with, such as `Content-Encoding`.
+    pub headers: Vec<(String, String)>,
     /// The whole object.
     pub bytes: Bytes,
 }
@@ -94,11 +99,13 @@ impl Memory {
         Ok(Fetched {
             content_type: request.value(RESPONSE_CONTENT_TYPE).or(stored_type).cloned(),
             content_disposition: request.value(RESPONSE_CONTENT_DISPOSITION).cloned(),
+            headers: object.headers.clone(),
             bytes: object.bytes.clone(),
         })
     }
 
-    /// Does what a client does with a URL from `presign_put`. The length is that of the body, whatever `headers` says.
+    /// Does what a client does with a URL from `presign_put` or `presign_part`. The length is that of the body, whatever
+    /// `headers` says. Unsigned headers that S3 keeps with an object are kept.
     ///
     /// # Errors
     /// [`SignedRequestRefused`], and then nothing is stored.
@@ -109,6 +116,9 @@ impl Memory {
         body: Bytes,
     ) -> Result<PutOutcome, SignedRequestRefused> {
         let request = self.verify_url(url, "PUT")?;
+        if let Some(upload_id) = request.value(UPLOAD_ID) {
+            return self.submit_part(&request, upload_id, body);
+        }
         let content_type = request.require(CONTENT_TYPE)?;
         if find(headers, CONTENT_TYPE) != Some(content_type) {
             return Err(SignedRequestRefused::Differs { name: CONTENT_TYPE });
@@ -122,7 +132,23 @@ impl Memory {
         }
         let content_md5 = content_md5.map(|text| decode_md5(text)).transpose()?;
         let options = PutOptions { content_type: content_type.clone(), content_md5 };
-        self.store(&request.key, body, &options).map_err(SignedRequestRefused::Storage)
+        self.store_with(&request.key, body, &options, kept(headers)).map_err(SignedRequestRefused::Storage)
+    }
+
+    fn submit_part(
+        &self,
+        request: &SignedRequest,
+        upload_id: &str,
+        body: Bytes,
+    ) -> Result<PutOutcome, SignedRequestRefused> {
+        let size_bytes = body.len() as u64;
+        if request.number(CONTENT_LENGTH)? != size_bytes {
+            return Err(SignedRequestRefused::Differs { name: CONTENT_LENGTH });
+        }
+        let differs = |_| SignedRequestRefused::Differs { name: PART_NUMBER };
+        let number = u16::try_from(request.number(PART_NUMBER)?).map_err(differs)?;
+        let etag = self.receive_part(&request.key, upload_id, number, body).map_err(SignedRequestRefused::Storage)?;
+        Ok(PutOutcome { etag, size_bytes })
     }
 
     /// Does what a browser does with a form from `presign_post`.
@@ -153,7 +179,7 @@ impl Memory {
             return Err(SignedRequestRefused::Size { actual, min, max });
         }
         let options = PutOptions { content_type: policy.require(CONTENT_TYPE)?.clone(), content_md5: None };
-        self.store(&policy.key, file, &options).map_err(SignedRequestRefused::Storage)
+        self.store_with(&policy.key, file, &options, Vec::new()).map_err(SignedRequestRefused::Storage)
     }
 
     pub(super) fn sign_get(&self, key: &ObjectKey, options: &PresignGet) -> StorageResult<PresignedUrl> {
@@ -176,6 +202,15 @@ impl Memory {
             (CONTENT_LENGTH, Some(options.content_length.to_string())),
             (CONTENT_MD5, md5),
         ];
+        self.sign_url("PUT", key, options.expires_in, signed, headers)
+    }
+
+    pub(super) fn sign_part(&self, key: &ObjectKey, options: &PresignPart) -> StorageResult<PresignedUrl> {
+        let number = part_number(options.part_number)?.to_string();
+        let length = options.content_length.to_string();
+        let headers = vec![(CONTENT_LENGTH.to_owned(), length.clone())];
+        let signed =
+            [(UPLOAD_ID, Some(options.upload_id.clone())), (PART_NUMBER, Some(number)), (CONTENT_LENGTH, Some(length))];
         self.sign_url("PUT", key, options.expires_in, signed, headers)
     }
 
@@ -314,6 +349,13 @@ fn form_url() -> String {
 
 fn find<'a>(pairs: &'a [(String, String)], wanted: &str) -> Option<&'a String> {
     pairs.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)
+}
+
+/// The headers of a request that S3 keeps with an object, beyond its type (AWS API reference, "`PutObject`").
+fn kept(headers: &[(String, String)]) -> Vec<(String, String)> {
+    const KEPT: [&str; 5] = ["cache-control", "content-disposition", "content-encoding", "content-language", "expires"];
+    let headers = headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
+    headers.filter(|(name, _)| KEPT.contains(&name.as_str()) || name.starts_with("x-amz-meta-")).collect()
 }
 
 fn milliseconds(time: SystemTime) -> u64 {

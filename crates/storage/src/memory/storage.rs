@@ -10,11 +10,12 @@ use super::state::{Calls, StoredObject};
 use crate::body::{Body, ByteStream};
 use crate::error::{StorageError, StorageResult};
 use crate::key::ObjectKey;
+use crate::parts::{PartPage, UploadedPart};
 use crate::port::{
-    BucketInfo, ByteRange, ClockSkew, CopyCondition, Download, ListPage, MultipartUpload, MultipartUploadPage,
+    BucketInfo, ByteRange, ClockSkew, CopyOptions, Download, ListPage, MultipartUpload, MultipartUploadPage,
     ObjectMeta, ObjectStorage, PutOptions, PutOutcome,
 };
-use crate::presign::{PresignGet, PresignPost, PresignPut, PresignedPost, PresignedUrl};
+use crate::presign::{PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl};
 
 /// The most objects that a page has, as in S3.
 const MAX_PAGE: u16 = 1_000;
@@ -50,14 +51,15 @@ impl ObjectStorage for Memory {
         Ok(self.state().object(key)?.meta())
     }
 
-    async fn copy(&self, from: &ObjectKey, to: &ObjectKey, condition: &CopyCondition) -> StorageResult<ObjectMeta> {
+    async fn copy(&self, from: &ObjectKey, to: &ObjectKey, options: &CopyOptions) -> StorageResult<ObjectMeta> {
         self.count(|calls| &mut calls.copy);
         let mut state = self.state();
-        let mut object = state.object(from)?.clone();
-        if condition.if_match.as_ref().is_some_and(|etag| *etag != object.etag) {
+        let source = state.object(from)?;
+        if options.if_match.as_ref().is_some_and(|etag| *etag != source.etag) {
             return Err(StorageError::PreconditionFailed);
         }
-        object.last_modified = state.now();
+        // As S3 does when it makes an object whole again: the copy of one that came in parts has another tag.
+        let object = StoredObject::new(source.bytes.clone(), &options.content_type, state.now());
         let meta = object.meta();
         state.objects.insert(to.to_string(), object);
         Ok(meta)
@@ -105,10 +107,10 @@ impl ObjectStorage for Memory {
             .filter(|((key, upload_id), _)| {
                 key.starts_with(prefix) && after.is_none_or(|after| (key.as_str(), upload_id.as_str()) > after)
             })
-            .map(|((key, upload_id), initiated)| MultipartUpload {
+            .map(|((key, upload_id), upload)| MultipartUpload {
                 key: key.clone(),
                 upload_id: upload_id.clone(),
-                initiated: Some(*initiated),
+                initiated: Some(upload.initiated),
             });
         let uploads: Vec<_> = matching.by_ref().take(usize::from(MAX_PAGE)).collect();
         let last = uploads.last().filter(|_| matching.next().is_some());
@@ -124,6 +126,34 @@ impl ObjectStorage for Memory {
         Ok(())
     }
 
+    async fn create_multipart_upload(&self, key: &ObjectKey, content_type: &str) -> StorageResult<String> {
+        self.count(|calls| &mut calls.create_multipart_upload);
+        let mut state = self.state();
+        state.require_bucket()?;
+        Ok(state.begin_upload(key, content_type))
+    }
+
+    async fn list_parts(
+        &self,
+        key: &ObjectKey,
+        upload_id: &str,
+        after: Option<u16>,
+        limit: u16,
+    ) -> StorageResult<PartPage> {
+        self.count(|calls| &mut calls.list_parts);
+        self.parts_of(key, upload_id, after, limit)
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        key: &ObjectKey,
+        upload_id: &str,
+        parts: &[UploadedPart],
+    ) -> StorageResult<()> {
+        self.count(|calls| &mut calls.complete_multipart_upload);
+        self.join(key, upload_id, parts)
+    }
+
     async fn presign_get(&self, key: &ObjectKey, options: &PresignGet) -> StorageResult<PresignedUrl> {
         self.count(|calls| &mut calls.presign_get);
         self.sign_get(key, options)
@@ -132,6 +162,11 @@ impl ObjectStorage for Memory {
     async fn presign_put(&self, key: &ObjectKey, options: &PresignPut) -> StorageResult<PresignedUrl> {
         self.count(|calls| &mut calls.presign_put);
         self.sign_put(key, options)
+    }
+
+    async fn presign_part(&self, key: &ObjectKey, options: &PresignPart) -> StorageResult<PresignedUrl> {
+        self.count(|calls| &mut calls.presign_part);
+        self.sign_part(key, options)
     }
 
     async fn presign_post(&self, key: &ObjectKey, options: &PresignPost) -> StorageResult<PresignedPost> {
@@ -161,13 +196,24 @@ impl ObjectStorage for Memory {
 
 impl Memory {
     /// Stores what has arrived whole, if it is what was announced.
-    pub(super) fn store(&self, key: &ObjectKey, bytes: Bytes, options: &PutOptions) -> StorageResult<PutOutcome> {
+    fn store(&self, key: &ObjectKey, bytes: Bytes, options: &PutOptions) -> StorageResult<PutOutcome> {
+        self.store_with(key, bytes, options, Vec::new())
+    }
+
+    /// The same, and what else is to be answered with it.
+    pub(super) fn store_with(
+        &self,
+        key: &ObjectKey,
+        bytes: Bytes,
+        options: &PutOptions,
+        headers: Vec<(String, String)>,
+    ) -> StorageResult<PutOutcome> {
         if options.content_md5.is_some_and(|announced| announced[..] != Md5::digest(&bytes)[..]) {
             return Err(StorageError::Corrupted { reason: "the MD5 digest differs" });
         }
         let mut state = self.state();
         state.require_bucket()?;
-        let object = StoredObject::new(bytes, &options.content_type, state.now());
+        let object = StoredObject { headers, ..StoredObject::new(bytes, &options.content_type, state.now()) };
         let outcome = PutOutcome { etag: object.etag.clone(), size_bytes: object.size_bytes() };
         state.objects.insert(key.to_string(), object);
         Ok(outcome)
@@ -202,7 +248,7 @@ struct Upload<'a> {
 
 impl<'a> Upload<'a> {
     fn begin(memory: &'a Memory, key: &'a ObjectKey) -> Self {
-        let id = memory.state().begin_upload(key);
+        let id = memory.state().begin_upload(key, "");
         Self { memory, key, id }
     }
 

@@ -5,9 +5,9 @@ use async_trait::async_trait;
 use futures::TryStreamExt;
 use object_store_storage::contract::{Capabilities, Outcome, rules};
 use object_store_storage::{
-    Body, BucketInfo, ByteRange, CopyCondition, Download, ListPage, Memory, MultipartUploadPage, ObjectKey, ObjectMeta,
-    ObjectStorage, PresignGet, PresignPost, PresignPut, PresignedPost, PresignedUrl, PutOptions, PutOutcome,
-    StorageError, StorageResult,
+    Body, BucketInfo, ByteRange, CopyOptions, Download, ListPage, Memory, MultipartUploadPage, ObjectKey, ObjectMeta,
+    ObjectStorage, PartPage, PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl, PutOptions,
+    PutOutcome, StorageError, StorageResult, UploadedPart,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,8 @@ enum Fault {
     ForgetsTheContentType,
     IgnoresTheRange,
     IgnoresTheCopyCondition,
+    CopiesTheTypeOfTheSource,
+    CopiesAllHeaders,
     ListsPrefixesAsFolders,
     IncludesTheKeyItStartsAfter,
     SaysThatAllPagesAreTheLast,
@@ -26,6 +28,13 @@ enum Fault {
     AnswersAbsenceWithAnotherError,
     CountsABodyOfUnknownLengthAsNothing,
     CreatesTheBucketAgain,
+    ListsAllPartsOnEachPage,
+    ShowsTheFirstPageOfPartsOnly,
+    JoinsWhateverIsThere,
+    FindsPartsUnderAnyKey,
+    SignsPartsForAnyNumber,
+    SignsPartsForAnyLength,
+    KeepsAnUploadThatWasCompleted,
 }
 
 #[derive(Debug)]
@@ -46,6 +55,8 @@ async fn each_fault_is_found() {
         (IgnoresTheRange, "ranges_are_exact"),
         (IgnoresTheRange, "ranges_outside_are_refused"),
         (IgnoresTheCopyCondition, "a_copy_of_another_etag_does_not_happen"),
+        (CopiesTheTypeOfTheSource, "a_copy_has_the_same_bytes_and_the_type_that_is_said"),
+        (CopiesAllHeaders, "a_copy_has_nothing_else_that_its_source_was_sent_with"),
         (ListsPrefixesAsFolders, "a_listing_ends_with_its_prefix"),
         (IncludesTheKeyItStartsAfter, "a_listing_starts_after_a_key"),
         (IncludesTheKeyItStartsAfter, "a_listing_is_complete_and_ascending_whatever_the_page"),
@@ -56,6 +67,13 @@ async fn each_fault_is_found() {
         (AnswersAbsenceWithAnotherError, "reading_what_is_missing_is_not_found"),
         (CountsABodyOfUnknownLengthAsNothing, "streams_of_unknown_length_come_back"),
         (CreatesTheBucketAgain, "ensuring_an_existing_bucket_changes_nothing"),
+        (ListsAllPartsOnEachPage, "parts_are_listed_over_pages"),
+        (ShowsTheFirstPageOfPartsOnly, "parts_are_listed_over_pages"),
+        (JoinsWhateverIsThere, "a_completion_of_other_parts_is_refused_and_can_be_mended"),
+        (FindsPartsUnderAnyKey, "an_upload_is_of_one_key"),
+        (SignsPartsForAnyNumber, "signed_parts_have_numbers_and_lives"),
+        (SignsPartsForAnyLength, "a_signed_part_of_another_length_is_refused"),
+        (KeepsAnUploadThatWasCompleted, "an_upload_that_ended_has_no_parts"),
     ] {
         let faulty = Faulty { memory: Memory::new(), fault };
         let rule = rules().into_iter().find(|candidate| candidate.name == rule).expect("the rule exists");
@@ -98,10 +116,17 @@ impl ObjectStorage for Faulty {
         self.memory.head(key).await.map_err(|error| self.absence(error))
     }
 
-    async fn copy(&self, from: &ObjectKey, to: &ObjectKey, condition: &CopyCondition) -> StorageResult<ObjectMeta> {
-        let ignored = CopyCondition::default();
-        let condition = if self.fault == Fault::IgnoresTheCopyCondition { &ignored } else { condition };
-        self.memory.copy(from, to, condition).await
+    async fn copy(&self, from: &ObjectKey, to: &ObjectKey, options: &CopyOptions) -> StorageResult<ObjectMeta> {
+        let mut options = options.clone();
+        match self.fault {
+            Fault::IgnoresTheCopyCondition => options.if_match = None,
+            Fault::CopiesTheTypeOfTheSource => {
+                options.content_type = self.memory.head(from).await?.content_type.unwrap_or_default();
+            }
+            Fault::CopiesAllHeaders => return self.copy_as_sent(from, to, &options).await,
+            _ => {}
+        }
+        self.memory.copy(from, to, &options).await
     }
 
     async fn delete(&self, key: &ObjectKey) -> StorageResult<()> {
@@ -141,6 +166,44 @@ impl ObjectStorage for Faulty {
         self.memory.abort_multipart_upload(key, upload_id).await
     }
 
+    async fn create_multipart_upload(&self, key: &ObjectKey, content_type: &str) -> StorageResult<String> {
+        self.memory.create_multipart_upload(key, content_type).await
+    }
+
+    async fn list_parts(
+        &self,
+        key: &ObjectKey,
+        upload_id: &str,
+        after: Option<u16>,
+        limit: u16,
+    ) -> StorageResult<PartPage> {
+        let key = if self.fault == Fault::FindsPartsUnderAnyKey { self.key_of(upload_id).await? } else { key.clone() };
+        let after = if self.fault == Fault::ListsAllPartsOnEachPage { None } else { after };
+        let mut page = self.memory.list_parts(&key, upload_id, after, limit).await?;
+        page.has_more &= self.fault != Fault::ShowsTheFirstPageOfPartsOnly;
+        Ok(page)
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        key: &ObjectKey,
+        upload_id: &str,
+        parts: &[UploadedPart],
+    ) -> StorageResult<()> {
+        match self.fault {
+            Fault::JoinsWhateverIsThere => {
+                let parts = self.memory.list_parts(key, upload_id, None, 1_000).await?.parts;
+                self.memory.complete_multipart_upload(key, upload_id, &parts).await
+            }
+            Fault::KeepsAnUploadThatWasCompleted => {
+                // What comes of it is right, but for that it goes on.
+                let options = PutOptions { content_type: "audio/flac".to_owned(), content_md5: None };
+                self.memory.put(key, vec![0; 1_000].into(), &options).await.map(drop)
+            }
+            _ => self.memory.complete_multipart_upload(key, upload_id, parts).await,
+        }
+    }
+
     async fn presign_get(&self, key: &ObjectKey, options: &PresignGet) -> StorageResult<PresignedUrl> {
         let mut options = options.clone();
         match self.fault {
@@ -153,6 +216,16 @@ impl ObjectStorage for Faulty {
 
     async fn presign_put(&self, key: &ObjectKey, options: &PresignPut) -> StorageResult<PresignedUrl> {
         self.memory.presign_put(key, options).await
+    }
+
+    async fn presign_part(&self, key: &ObjectKey, options: &PresignPart) -> StorageResult<PresignedUrl> {
+        let mut options = options.clone();
+        match self.fault {
+            Fault::SignsPartsForAnyNumber => options.part_number = options.part_number.clamp(1, 10_000),
+            Fault::SignsPartsForAnyLength => options.content_length = 999,
+            _ => {}
+        }
+        self.memory.presign_part(key, &options).await
     }
 
     async fn presign_post(&self, key: &ObjectKey, options: &PresignPost) -> StorageResult<PresignedPost> {
@@ -186,6 +259,30 @@ impl Faulty {
             None if wrong => Err(StorageError::Corrupted { reason: "the length differs" }),
             None => Ok(outcome),
         }
+    }
+
+    /// Through a signed URL, which alone can set the headers that a client may send.
+    async fn copy_as_sent(&self, from: &ObjectKey, to: &ObjectKey, options: &CopyOptions) -> StorageResult<ObjectMeta> {
+        let minute = std::time::Duration::from_mins(1);
+        let get = PresignGet { expires_in: minute, content_type: None, content_disposition: None };
+        let url = self.memory.presign_get(from, &get).await?.url;
+        let fetched = self.memory.fetch(&url).unwrap();
+        let put = PresignPut {
+            expires_in: minute,
+            content_type: options.content_type.clone(),
+            content_length: fetched.bytes.len() as u64,
+            content_md5: None,
+        };
+        let signed = self.memory.presign_put(to, &put).await?;
+        let headers = [signed.headers, fetched.headers].concat();
+        self.memory.submit_put(&signed.url, &headers, fetched.bytes).unwrap();
+        self.memory.head(to).await
+    }
+
+    async fn key_of(&self, upload_id: &str) -> StorageResult<ObjectKey> {
+        let uploads = self.memory.list_multipart_uploads("", None).await?.uploads;
+        let found = uploads.into_iter().find(|upload| upload.upload_id == upload_id).unwrap();
+        Ok(ObjectKey::parse(&found.key).unwrap())
     }
 
     fn absence(&self, error: StorageError) -> StorageError {

@@ -6,6 +6,7 @@ mod failures;
 mod interrupted;
 mod listing;
 mod objects;
+mod parts;
 mod signed;
 
 use super::{Capability, Rule};
@@ -63,11 +64,24 @@ pub fn rules() -> Vec<Rule> {
             aborting_an_unknown_multipart_upload_succeeds,
         }
         copies {
-            a_copy_has_the_same_bytes_and_type,
+            a_copy_has_the_same_bytes_and_the_type_that_is_said,
+            a_copy_has_nothing_else_that_its_source_was_sent_with,
             copying_what_is_missing_is_not_found,
             a_copy_replaces_what_was_there,
             a_copy_of_the_expected_etag_happens needs CopyCondition,
             a_copy_of_another_etag_does_not_happen needs CopyCondition,
+        }
+        parts {
+            parts_in_any_order_become_one_object,
+            a_part_sent_again_replaces_the_first,
+            parts_are_listed_over_pages,
+            a_completion_of_other_parts_is_refused_and_can_be_mended,
+            an_upload_that_ended_has_no_parts,
+            an_upload_is_of_one_key,
+            signed_parts_have_numbers_and_lives,
+            a_signed_part_of_another_length_is_refused needs VerifiesSignatures,
+            a_signed_part_is_for_one_number_of_one_upload needs VerifiesSignatures,
+            an_expired_signed_part_is_refused needs VerifiesSignatures,
         }
         listing {
             a_listing_is_complete_and_ascending_whatever_the_page,
