@@ -60,6 +60,9 @@ pub struct ObjectIntent {
     pub last_error: Option<String>,
     /// When the row was written, by the database's clock.
     pub created_at: Timestamp,
+    /// How many bytes of the owner's quota it holds; 0 where nobody counts. Of a purge it is what has yet to be given
+    /// back.
+    pub reserved_bytes: i64,
 }
 
 /// An intent to be inserted. The fields mean what they do in [`ObjectIntent`]; `generation` starts

@@ -18,6 +18,7 @@ mod sha256;
 pub mod sql;
 mod text;
 mod timestamp;
+mod usage;
 
 pub use audio::{AudioModel, NewAudio};
 pub use candidate::{NewOrphanCandidate, OrphanCandidate};
@@ -29,3 +30,4 @@ pub use media::{MediaId, MediaKind};
 pub use sha256::{ParseSha256Error, Sha256};
 pub use text::UnknownText;
 pub use timestamp::{ParseTimestampError, Timestamp};
+pub use usage::UserUsage;

@@ -116,6 +116,8 @@ diesel::table! {
         last_error -> Nullable<Text>,
         /// By the database's clock.
         created_at -> UtcTimestamp,
+        /// Of the owner's quota; 0 where nobody counts.
+        reserved_bytes -> BigInt,
     }
 }
 
@@ -158,6 +160,21 @@ diesel::table! {
         size_bytes -> BigInt,
         /// By the database's clock.
         first_seen_at -> UtcTimestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::BigInt;
+    use crate::sql::Uuid;
+
+    /// How many bytes the rows and intents of a user have together.
+    user_usage (user_id) {
+        /// Whose they are.
+        user_id -> Uuid,
+        /// Of finished media.
+        used_bytes -> BigInt,
+        /// Of intents.
+        reserved_bytes -> BigInt,
     }
 }
 

@@ -72,8 +72,8 @@ pub use object_store_service::{
     UploadMethod, UploadVia, UrlOptions, ValidationError,
 };
 pub use object_store_service::{
-    DueReport, EraseReport, Finding, IntentRead, NamedBy, ObjectFacts, ObjectLife, ObjectSeen, UploadSeen,
-    VerifyOptions, VerifyProgress, VerifyReport,
+    DueReport, EraseReport, Finding, IntentRead, NamedBy, ObjectFacts, ObjectLife, ObjectSeen, Quota, RecountReport,
+    UploadSeen, Usage, UserQuota, VerifyOptions, VerifyProgress, VerifyReport,
 };
 pub use object_store_service::{MissingParts, ReceivedPart, SignedPart, UploadParts};
 pub use object_store_storage::{BucketInfo, ByteRange, ByteStream, ClockSkew, Download, RetryClass, StorageError};

@@ -5,9 +5,9 @@ use object_store_models::{AudioId, ImageId, MediaId, UserId};
 use object_store_repo::{Connection, Database, MigrationStatus, Owner, PoolStatus, Transaction};
 use object_store_service::{
     Actor, AudioCreate, AudioRead, DirectUpload, DirectUploadCreate, DueReport, EraseReport, FileCreate, FileRef,
-    FileUploadResult, ImageCreate, ImageRead, ObjectLife, ObjectStoreService, Page, PageRequest, Result, SignedPart,
-    SignedUrl, StagedAudio, StagedFile, StagedImage, SweepReport, UploadBody, UploadParts, UrlOptions, VerifyOptions,
-    VerifyReport,
+    FileUploadResult, ImageCreate, ImageRead, ObjectLife, ObjectStoreService, Page, PageRequest, RecountReport, Result,
+    SignedPart, SignedUrl, StagedAudio, StagedFile, StagedImage, SweepReport, UploadBody, UploadParts, UrlOptions,
+    Usage, VerifyOptions, VerifyReport,
 };
 use object_store_storage::{BucketInfo, ByteRange, Download, ObjectStorage};
 
@@ -226,5 +226,13 @@ impl ObjectStoreProvider for ObjectStoreModule {
 
     async fn erase_user(&self, actor: Actor, user: UserId) -> Result<EraseReport> {
         self.service.erase_user(actor, user).await
+    }
+
+    async fn usage(&self, actor: Actor, user: UserId) -> Result<Usage> {
+        self.service.usage(actor, user).await
+    }
+
+    async fn recount_usage(&self, user: Option<UserId>) -> Result<RecountReport> {
+        self.service.recount_usage(user).await
     }
 }

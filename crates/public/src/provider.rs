@@ -5,8 +5,9 @@ use object_store_models::{AudioId, ImageId, MediaId, UserId};
 use object_store_repo::{Connection, Owner, Transaction};
 use object_store_service::{
     Actor, AudioCreate, AudioRead, DirectUpload, DirectUploadCreate, EraseReport, FileCreate, FileRef,
-    FileUploadResult, ImageCreate, ImageRead, Page, PageRequest, Result, SignedPart, SignedUrl, StagedAudio,
-    StagedFile, StagedImage, SweepReport, UploadBody, UploadParts, UrlOptions, VerifyOptions, VerifyReport,
+    FileUploadResult, ImageCreate, ImageRead, Page, PageRequest, RecountReport, Result, SignedPart, SignedUrl,
+    StagedAudio, StagedFile, StagedImage, SweepReport, UploadBody, UploadParts, UrlOptions, Usage, VerifyOptions,
+    VerifyReport,
 };
 use object_store_storage::{ByteRange, Download};
 
@@ -291,4 +292,37 @@ pub trait ObjectStoreProvider: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`Forbidden`](crate::ObjectStoreError::Forbidden) unless the actor is the system or that user.
     async fn erase_user(&self, actor: Actor, user: UserId) -> Result<EraseReport>;
+
+    /// How many bytes a user has and, with [`Quota`](crate::Quota), may have. Without one they are added up, which takes
+    /// time where there are many files.
+    ///
+    /// # Errors
+    /// [`Forbidden`](crate::ObjectStoreError::Forbidden) unless the actor is the system or that user.
+    ///
+    /// ```
+    /// use object_store_public::{Actor, Config, ImageCreate, Quota, UserId, object_store_provider};
+    /// # use object_store_public::{tokio, uuid};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = object_store_provider(Config::ephemeral().quota(Quota::PerUser(100))).await?;
+    /// let ann = UserId::from(uuid::Uuid::from_u128(1));
+    /// let gif = b"GIF89a\x02\0\x01\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\x02\0\x01\0\0\x02\x02\x44\x01\0;".to_vec();
+    ///
+    /// for _ in 0..9 {
+    ///     match store.upload_image(Actor::User(ann), ImageCreate::new("me.gif"), gif.clone().into()).await {
+    ///         Ok(image) => println!("{} bytes more", image.size_bytes),
+    ///         Err(error) => assert_eq!(error.code(), "quota_exceeded"),
+    ///     }
+    /// }
+    /// let usage = store.usage(Actor::User(ann), ann).await?;
+    /// assert!(usage.used <= 100 && usage.used + gif.len() as u64 > 100);
+    /// # Ok(())
+    /// # }
+    /// ```
+    async fn usage(&self, actor: Actor, user: UserId) -> Result<Usage>;
+
+    /// Counts anew how many bytes a user has, or each user who was ever counted. Call it for all once when
+    /// [`Quota`](crate::Quota) was turned on again after it was off, and the last process has it. Meanwhile a user whose
+    /// counter is wrong cannot begin an upload, for as long as adding up takes.
+    async fn recount_usage(&self, user: Option<UserId>) -> Result<RecountReport>;
 }

@@ -65,7 +65,8 @@ impl IntentRepo {
     }
 
     /// Goes on with an upload under another key: turns its intent into a purge, at its next generation, and inserts one for
-    /// `next` that is as old. In a transaction, so that at any moment one of the two says that the upload is under way.
+    /// `next` that is as old and holds what the first one held of a quota. In a transaction, so that at any moment one of
+    /// the two says that the upload is under way.
     ///
     /// `None` if the upload is no longer ours. The purge, and the new intent.
     pub async fn move_upload(
@@ -75,7 +76,9 @@ impl IntentRepo {
         next: &NewIntent<'_>,
         deadlines: Deadlines,
     ) -> Result<Option<(ObjectIntent, ObjectIntent)>> {
-        let Some(purge) = Self::to_purge(conn, s3_key, generation, purge).await? else { return Ok(None) };
+        let Some(mut purge) = Self::to_purge(conn, s3_key, generation, purge).await? else { return Ok(None) };
+        let held = std::mem::take(&mut purge.reserved_bytes);
+        Self::release(conn, s3_key, held).await?;
         let moved = query!(conn, async |db| {
             diesel::insert_into(object_intents::table)
                 .values((
@@ -85,6 +88,7 @@ impl IntentRepo {
                     dsl::not_before.eq(database_now_plus(deadlines.not_before_in)),
                     dsl::clears_at.eq(database_now_plus(deadlines.clears_in)),
                     dsl::created_at.eq(purge.created_at),
+                    dsl::reserved_bytes.eq(held),
                 ))
                 .returning(ObjectIntent::as_returning())
                 .get_result(db)
@@ -237,14 +241,21 @@ impl IntentRepo {
     /// Ends an upload: deletes its intent, in the transaction that inserts the finished row. `false`
     /// if the upload has expired and is no longer ours: the transaction has to be rolled back.
     pub async fn consume_upload(conn: &mut Connection<'_>, s3_key: &str, generation: i64) -> Result<bool> {
-        let consumed = query!(conn, async |db| {
+        Ok(Self::settle_upload(conn, s3_key, generation).await?.is_some())
+    }
+
+    /// As [`IntentRepo::consume_upload`], and returns how many bytes of the owner's quota the intent held: `None` if the
+    /// upload has expired.
+    pub async fn settle_upload(conn: &mut Connection<'_>, s3_key: &str, generation: i64) -> Result<Option<i64>> {
+        Ok(query!(conn, async |db| {
             diesel::delete(object_intents::table.find(s3_key))
                 .filter(dsl::purpose.eq(IntentPurpose::Upload))
                 .filter(dsl::generation.eq(generation))
-                .execute(db)
+                .returning(dsl::reserved_bytes)
+                .get_result(db)
                 .await
-        })?;
-        Ok(consumed == 1)
+                .optional()
+        })?)
     }
 
     /// Ends a direct upload: makes its intent a purge at the next generation, due after `not_before_in`, and due again
@@ -338,6 +349,8 @@ impl IntentRepo {
                 .filter(dsl::purpose.eq(IntentPurpose::Purge))
                 .filter(dsl::generation.eq(generation))
                 .filter(dsl::clears_at.le(database_now()))
+                // What it holds of a quota would be held for ever.
+                .filter(dsl::reserved_bytes.eq(0))
                 .execute(db)
                 .await
         })?;

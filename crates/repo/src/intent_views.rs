@@ -76,10 +76,10 @@ impl IntentRepo {
     /// Makes an upload's intent a purge that is due at once, whoever is at work on it: their generation is over. Until
     /// when their writes can land, and so when the second delete is due, stays as they have said.
     ///
-    /// `false` if the key has no upload's intent: it is committed, or a purge already. On PostgreSQL it waits for the end
+    /// `None` if the key has no upload's intent: it is committed, or a purge already. On PostgreSQL it waits for the end
     /// of a transaction that is about to commit the upload.
-    pub async fn take_upload(conn: &mut Connection<'_>, s3_key: &str) -> Result<bool> {
-        let taken = query!(conn, async |db| {
+    pub async fn take_upload(conn: &mut Connection<'_>, s3_key: &str) -> Result<Option<ObjectIntent>> {
+        Ok(query!(conn, async |db| {
             diesel::update(object_intents::table.find(s3_key))
                 .filter(dsl::purpose.ne(IntentPurpose::Purge))
                 .set((
@@ -89,9 +89,10 @@ impl IntentRepo {
                     // What it was called says something about the user, and is needed no more.
                     dsl::declared.eq("{}"),
                 ))
-                .execute(db)
+                .returning(ObjectIntent::as_returning())
+                .get_result(db)
                 .await
-        })?;
-        Ok(taken == 1)
+                .optional()
+        })?)
     }
 }

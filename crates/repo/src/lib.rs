@@ -29,9 +29,11 @@ mod media;
 mod migrations;
 mod pool;
 mod postgres;
+mod reserving;
 mod sqlite;
 mod tls;
 mod transaction;
+mod usage;
 
 pub use candidate::CandidateRepo;
 pub use clock::{DatabaseNow, DatabaseNowPlus, database_now, database_now_plus, read_clock};
@@ -47,3 +49,4 @@ pub use media::{AudioRepo, ImageRepo, Owner};
 pub use migrations::MigrationStatus;
 pub use pool::PoolStatus;
 pub use transaction::Transaction;
+pub use usage::{Reservation, UsageComparison, UsageRepo};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use object_store_models::{AudioId, ImageId, IntentPurpose, MediaId, NewIntent, ObjectIntent, UserId};
-use object_store_repo::{AudioRepo, Connection, Deadlines, ImageRepo, IntentRepo, Owner, RepoError};
+use object_store_repo::{AudioRepo, Connection, Deadlines, ImageRepo, IntentRepo, Owner, RepoError, UsageRepo};
 
 use crate::actor::Actor;
 use crate::authorize;
@@ -22,7 +22,9 @@ impl ObjectStoreService {
         let mut unknown = None;
         let mut attempt = 1;
         loop {
-            let failure = match self.database.transaction(async |conn| delete_row(conn, actor, id).await).await {
+            let counts = self.settings.quota.is_on();
+            let deleted = self.database.transaction(async |conn| delete_row(conn, actor, id, counts).await).await;
+            let failure = match deleted {
                 Ok(intent) => {
                     self.purge_soon(&intent, Leftovers::ObjectOnly).await;
                     return Ok(());
@@ -49,16 +51,29 @@ impl ObjectStoreService {
     /// Deletes media inside the caller's transaction. The object is deleted by a sweep after the commit; rolled back,
     /// nothing has happened. After any error, or when the future was dropped, roll back.
     pub async fn delete_in(&self, conn: &mut Connection<'_>, actor: Actor, id: MediaId) -> Result<()> {
-        delete_row(conn, actor, id).await.map(drop)
+        delete_row(conn, actor, id, self.settings.quota.is_on()).await.map(drop)
     }
 }
 
-pub(crate) async fn delete_row(conn: &mut Connection<'_>, actor: Actor, id: MediaId) -> Result<ObjectIntent> {
+/// Deletes a row, writes the intent to purge its object, and where `counts` says so takes its bytes from what its owner has.
+pub(crate) async fn delete_row(
+    conn: &mut Connection<'_>,
+    actor: Actor,
+    id: MediaId,
+    counts: bool,
+) -> Result<ObjectIntent> {
     require_transaction(conn)?;
-    let (s3_key, user_id) = match id {
+    if counts && let Some(owner) = presumed_owner(conn, actor, id).await? {
+        // Before the row, as everybody.
+        UsageRepo::lock(conn, owner).await?;
+    }
+    let (s3_key, user_id, size_bytes) = match id {
         MediaId::Image(id) => delete_image_row(conn, actor, id).await?,
         MediaId::Audio(id) => delete_audio_row(conn, actor, id).await?,
     };
+    if let Some(user) = user_id.filter(|_| counts) {
+        UsageRepo::shift(conn, user, -size_bytes, 0).await?;
+    }
     let intent = NewIntent {
         s3_key: &s3_key,
         purpose: IntentPurpose::Purge,
@@ -72,21 +87,34 @@ pub(crate) async fn delete_row(conn: &mut Connection<'_>, actor: Actor, id: Medi
     Ok(IntentRepo::create_purge(conn, &intent, deadlines).await?)
 }
 
-async fn delete_image_row(conn: &mut Connection<'_>, actor: Actor, id: ImageId) -> Result<(String, Option<UserId>)> {
+/// Whose the row is, if it is to be deleted. An owner never changes.
+async fn presumed_owner(conn: &mut Connection<'_>, actor: Actor, id: MediaId) -> Result<Option<UserId>> {
+    Ok(match (actor, id) {
+        (Actor::Anonymous, _) => None,
+        (Actor::User(user), _) => Some(user),
+        (Actor::System, MediaId::Image(id)) => ImageRepo::get(conn, id).await?.and_then(|row| row.user_id),
+        (Actor::System, MediaId::Audio(id)) => AudioRepo::get(conn, id).await?.and_then(|row| row.user_id),
+    })
+}
+
+/// What is left of a row: its key, its owner and its size.
+type Deleted = (String, Option<UserId>, i64);
+
+async fn delete_image_row(conn: &mut Connection<'_>, actor: Actor, id: ImageId) -> Result<Deleted> {
     if let Some(owner) = reach(actor)
         && let Some(row) = ImageRepo::delete_owned(conn, id, owner).await?
     {
-        return Ok((row.s3_key, row.user_id));
+        return Ok((row.s3_key, row.user_id, row.size_bytes));
     }
     let row = ImageRepo::get(conn, id).await?.ok_or(ObjectStoreError::NotFound)?;
     Err(refusal(actor, row.user_id))
 }
 
-async fn delete_audio_row(conn: &mut Connection<'_>, actor: Actor, id: AudioId) -> Result<(String, Option<UserId>)> {
+async fn delete_audio_row(conn: &mut Connection<'_>, actor: Actor, id: AudioId) -> Result<Deleted> {
     if let Some(owner) = reach(actor)
         && let Some(row) = AudioRepo::delete_owned(conn, id, owner).await?
     {
-        return Ok((row.s3_key, row.user_id));
+        return Ok((row.s3_key, row.user_id, row.size_bytes));
     }
     let row = AudioRepo::get(conn, id).await?.ok_or(ObjectStoreError::NotFound)?;
     Err(refusal(actor, row.user_id))

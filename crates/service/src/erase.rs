@@ -1,7 +1,9 @@
 //! Erasing a user: all of their media, and all uploads under way.
 
 use object_store_models::{MediaId, Timestamp, UserId};
-use object_store_repo::{AudioRepo, Connection, IdempotencyRepo, ImageRepo, IntentRepo, Owner, RepoError, read_clock};
+use object_store_repo::{
+    AudioRepo, Connection, IdempotencyRepo, ImageRepo, IntentRepo, Owner, RepoError, UsageRepo, read_clock,
+};
 use tracing::warn;
 
 use crate::actor::Actor;
@@ -60,6 +62,9 @@ impl ObjectStoreService {
             }
         }
         self.forget_keys_of(user, began_at).await?;
+        if self.settings.quota.is_on() {
+            self.database.statements(async |conn| UsageRepo::forget(conn, user).await).await?;
+        }
         match kept {
             Some(conflict) => Err(conflict.into()),
             None if !is_still => Err(ObjectStoreError::InProgress),
@@ -72,7 +77,8 @@ impl ObjectStoreService {
     async fn forget_keys_of(&self, user: UserId, until: Timestamp) -> Result<()> {
         let mut attempt = 1;
         loop {
-            match self.database.statements(async |conn| IdempotencyRepo::forget_of_user(conn, user, until).await).await {
+            match self.database.statements(async |conn| IdempotencyRepo::forget_of_user(conn, user, until).await).await
+            {
                 Err(error) => repeat(error, &mut attempt).await?,
                 Ok(_) => return Ok(()),
             }
@@ -92,8 +98,13 @@ impl ObjectStoreService {
                 // A statement each: two transactions that take several of them in different order would be in each
                 // other's way.
                 let taken = self.database.statements(async |conn| IntentRepo::take_upload(conn, key).await).await?;
-                ended += u64::from(taken);
-                has_moved |= !taken;
+                match taken {
+                    Some(purge) => {
+                        self.give_back(&purge).await?;
+                        ended += 1;
+                    }
+                    None => has_moved = true,
+                }
             }
             match keys.into_iter().nth(usize::from(PAGE) - 1) {
                 Some(last) => after = Some(last),
@@ -110,7 +121,7 @@ impl ObjectStoreService {
             let page = self.media_of(user, kind, after).await?;
             let ids: Vec<MediaId> = page.iter().filter(|(_, written)| *written <= until).map(|(id, _)| *id).collect();
             if !ids.is_empty() {
-                erased += self.erase_page(&ids, kept).await?;
+                erased += self.erase_page(user, &ids, kept).await?;
             }
             match page.into_iter().nth(usize::from(PAGE) - 1) {
                 Some((last, _)) => after = Some(last),
@@ -138,14 +149,14 @@ impl ObjectStoreService {
 
     /// Deletes rows: all in one transaction, or each in its own where another module's rows refer to one of them, which is
     /// `kept` then.
-    async fn erase_page(&self, ids: &[MediaId], kept: &mut Option<ConflictError>) -> Result<u64> {
-        match self.erase_together(ids).await {
+    async fn erase_page(&self, user: UserId, ids: &[MediaId], kept: &mut Option<ConflictError>) -> Result<u64> {
+        match self.erase_together(user, ids).await {
             Err(ObjectStoreError::Conflict(_)) => {}
             done => return done,
         }
         let mut erased = 0;
         for id in ids {
-            match self.erase_together(&[*id]).await {
+            match self.erase_together(user, &[*id]).await {
                 Ok(count) => erased += count,
                 Err(ObjectStoreError::Conflict(conflict)) => {
                     warn!(object.id = %id, "not erased: another module's row refers to it");
@@ -158,10 +169,11 @@ impl ObjectStoreService {
     }
 
     /// Deletes rows in one transaction. Those that are gone already count for whoever deleted them.
-    async fn erase_together(&self, ids: &[MediaId]) -> Result<u64> {
+    async fn erase_together(&self, user: UserId, ids: &[MediaId]) -> Result<u64> {
+        let counts = self.settings.quota.is_on();
         let mut attempt = 1;
         loop {
-            match self.database.transaction(async |conn| erase_rows(conn, ids).await).await {
+            match self.database.transaction(async |conn| erase_rows(conn, user, ids, counts).await).await {
                 Err(ObjectStoreError::Database(error)) => repeat(error, &mut attempt).await?,
                 done => return done,
             }
@@ -173,10 +185,10 @@ impl ObjectStoreService {
     }
 }
 
-async fn erase_rows(conn: &mut Connection<'_>, ids: &[MediaId]) -> Result<u64> {
+async fn erase_rows(conn: &mut Connection<'_>, user: UserId, ids: &[MediaId], counts: bool) -> Result<u64> {
     let mut erased = 0;
     for id in ids {
-        match delete_row(conn, Actor::System, *id).await {
+        match delete_row(conn, Actor::User(user), *id, counts).await {
             Ok(_) => erased += 1,
             Err(ObjectStoreError::NotFound) => {}
             Err(error) => return Err(error),

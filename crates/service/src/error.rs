@@ -60,6 +60,24 @@ pub enum ObjectStoreError {
         /// Why it stopped. It also gives the code.
         source: Box<ObjectStoreError>,
     },
+    /// The upload does not fit into what the user may have. Nothing was stored. Tell the user, who can delete something;
+    /// over HTTP this is a 413.
+    #[error(
+        "{asked} bytes more are too many: of {limit}, {used} are used and {reserved} are reserved by uploads under way"
+    )]
+    QuotaExceeded {
+        /// How many bytes the user may have.
+        limit: u64,
+        /// How many the user's files have.
+        used: u64,
+        /// How many the user's uploads under way hold.
+        reserved: u64,
+        /// How many more were asked for.
+        asked: u64,
+    },
+    /// The host could not say how much the user may have. Nothing was stored.
+    #[error("it could not be found out how much the user may have")]
+    QuotaUnknown(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The bytes of the upload could not be read from where they come. Nothing was stored.
     #[error("the bytes of the upload could not be read")]
     Body(#[source] std::io::Error),
@@ -349,6 +367,8 @@ impl ObjectStoreError {
             Self::Incomplete(_) => "upload_incomplete",
             Self::TooManyOrphans { .. } => "too_many_orphans",
             Self::VerifyStopped { source, .. } => source.code(),
+            Self::QuotaExceeded { .. } => "quota_exceeded",
+            Self::QuotaUnknown(_) => "quota_unknown",
             Self::Body(_) => "body_unreadable",
             Self::Storage(error) => storage_code(error),
             Self::Database(error) => database_code(error),
@@ -365,13 +385,18 @@ impl ObjectStoreError {
             Self::Storage(error) => error.retry_class() != RetryClass::Never,
             Self::Database(error) => error.is_retryable(),
             Self::VerifyStopped { source, .. } => source.is_retryable(),
-            Self::InProgress | Self::NotReceived | Self::Incomplete(_) | Self::Interrupted(_) => true,
+            Self::InProgress
+            | Self::NotReceived
+            | Self::Incomplete(_)
+            | Self::QuotaUnknown(_)
+            | Self::Interrupted(_) => true,
             Self::Invalid(_)
             | Self::NotFound
             | Self::Forbidden
             | Self::UploadExpired
             | Self::NoTransaction
             | Self::TooManyOrphans { .. }
+            | Self::QuotaExceeded { .. }
             | Self::Conflict(_)
             | Self::Body(_)
             | Self::Inconsistent(_)

@@ -103,7 +103,11 @@ impl ObjectStoreService {
 /// Where the keys of an id lie, whatever it is of.
 fn directories(id: MediaId) -> [String; 3] {
     let id = id.uuid().to_string();
-    [ObjectKey::object_directory("audio", &id), ObjectKey::object_directory("image", &id), ObjectKey::staging_directory(&id)]
+    [
+        ObjectKey::object_directory("audio", &id),
+        ObjectKey::object_directory("image", &id),
+        ObjectKey::staging_directory(&id),
+    ]
 }
 
 /// `None` beyond the years that can be shown; a storage can say anything.

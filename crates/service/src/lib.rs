@@ -16,6 +16,7 @@ mod erase;
 mod error;
 mod explain;
 mod filename;
+mod quota;
 mod read;
 mod service;
 mod settings;
@@ -23,6 +24,7 @@ mod sign;
 mod sweep;
 mod translate;
 mod upload;
+mod usage;
 mod verify;
 
 pub use actor::Actor;
@@ -33,10 +35,11 @@ pub use dto::{
     UploadVia, UrlOptions,
 };
 pub use dto::{DueReport, EraseReport, IntentRead, NamedBy, ObjectFacts, ObjectLife, ObjectSeen, UploadSeen};
-pub use dto::{ReceivedPart, SignedPart, UploadParts};
+pub use dto::{ReceivedPart, RecountReport, SignedPart, UploadParts, Usage};
 pub use error::{ConfigError, ConflictError, MissingParts, ObjectStoreError, Result, ValidationError};
 pub use filename::Filename;
 pub use object_store_repo::Owner;
+pub use quota::{Quota, UserQuota};
 pub use service::ObjectStoreService;
 pub use settings::{Limits, Settings, Timings};
 pub use upload::{StagedAudio, StagedFile, StagedImage};

@@ -4,6 +4,7 @@ use object_store_media::Format;
 use object_store_storage::MAX_PRESIGN_SECONDS;
 
 use crate::error::ConfigError;
+use crate::quota::Quota;
 
 /// Everything about the use cases that a host can choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct Settings {
     pub timings: Timings,
     /// Direct uploads up to this many bytes are hashed when they are completed; the digest of larger ones stays unknown.
     pub hash_at_completion: u64,
+    /// How many bytes each user may have.
+    pub quota: Quota,
 }
 
 /// What is accepted. Each limit is inclusive.
@@ -61,7 +64,7 @@ pub struct Timings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { limits: Limits::default(), timings: Timings::default(), hash_at_completion: 64 << 20 }
+        Self { limits: Limits::default(), timings: Timings::default(), hash_at_completion: 64 << 20, quota: Quota::Off }
     }
 }
 

@@ -72,6 +72,8 @@ impl ObjectStoreService {
     /// # Errors
     /// Only those of the database; a failure of storage is written down and tried again later.
     async fn purge(&self, intent: &ObjectIntent, leftovers: Leftovers) -> Result<Purged> {
+        // First, whatever storage does: the user need not wait for that.
+        self.give_back(intent).await?;
         let (key, generation) = (intent.s3_key.as_str(), intent.generation);
         if let Err(error) = self.remove(key, leftovers, intent.multipart_upload_id.as_deref()).await {
             warn!(object.key = key, attempts = intent.attempts, error = %chain(&error), "object not purged");

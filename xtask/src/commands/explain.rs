@@ -67,6 +67,10 @@ pub(super) fn intent(intent: &IntentRead) -> String {
         intent.not_before,
         intent.clears_at
     );
+    if intent.reserved_bytes > 0 {
+        text.push_str("\n  bytes of the owner's quota that it holds: ");
+        text.push_str(&intent.reserved_bytes.to_string());
+    }
     if let Some(error) = &intent.last_error {
         text.push_str("\n  last error: ");
         text.push_str(error);

@@ -8,12 +8,14 @@ mod ls;
 mod migrate;
 mod probe;
 mod put;
+mod recount_usage;
 mod rm;
 mod seed;
 mod show;
 mod sweep;
 mod test;
 mod url;
+mod usage;
 mod verify;
 
 use std::process::ExitCode;
@@ -37,6 +39,8 @@ pub(crate) enum Command {
     Verify(verify::Args),
     Explain(explain::Args),
     EraseUser(erase_user::Args),
+    Usage(usage::Args),
+    RecountUsage(recount_usage::Args),
     Probe(probe::Args),
 }
 
@@ -57,6 +61,8 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(&args).await,
         Command::Explain(args) => explain::run(&args).await,
         Command::EraseUser(args) => erase_user::run(&args).await,
+        Command::Usage(args) => usage::run(&args).await,
+        Command::RecountUsage(args) => recount_usage::run(&args).await,
         Command::Probe(args) => probe::run(&args),
     }
 }

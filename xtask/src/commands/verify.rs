@@ -19,11 +19,12 @@ const TICK: Duration = Duration::from_millis(200);
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Run it daily. Reported are rows whose object is missing or has another size, objects that no row and no intent names, and \
-multipart uploads that nobody goes on with. Objects whose keys this module does not make are counted and never touched. \
+multipart uploads that nobody goes on with; with quotas, users whose bytes are counted wrong. Objects whose keys this module does not make are counted and never touched. \
 Rows are never touched either.
 
 --repair hands to the sweep what an earlier run has seen as well, and nothing at all if that is more than 100 objects and \
-more than 1 % of the bucket: then the database is probably not the one of this bucket.
+more than 1 % of the bucket: then the database is probably not the one of this bucket. Counters that are wrong are counted \
+anew.
 
 Exit status: 0 nothing found, 1 something found, repaired or not, 2 could not run, or not to its end: what was found until \
 then is printed, and --start-after goes on from the last key that was compared.
@@ -127,7 +128,8 @@ fn to_text(report: &VerifyReport) -> String {
         "clean".to_owned()
     } else {
         format!(
-            "found {}: {} missing, {} of another size, {} with other bytes, {} unreadable, {} orphans ({} seen before), {} stale uploads",
+            "found {}: {} missing, {} of another size, {} with other bytes, {} unreadable, {} orphans ({} seen before), \
+             {} stale uploads, {} wrong counters",
             report.found(),
             report.missing,
             report.size_mismatches,
@@ -135,7 +137,8 @@ fn to_text(report: &VerifyReport) -> String {
             report.unreadable,
             report.orphans,
             report.confirmed_orphans,
-            report.stale_uploads
+            report.stale_uploads,
+            report.usage_mismatches
         )
     });
     if let Some(key) = &report.compared_until {
@@ -143,6 +146,9 @@ fn to_text(report: &VerifyReport) -> String {
     }
     if report.repaired > 0 {
         lines.push(format!("{} handed to the sweep", report.repaired));
+    }
+    if report.recounted > 0 {
+        lines.push(format!("{} users counted anew", report.recounted));
     }
     lines.join("\n")
 }
@@ -162,5 +168,9 @@ fn finding(finding: &Finding) -> String {
         Finding::DigestMismatch { id, key, row_sha256, object_sha256 } => {
             format!("digest mismatch {} {id}: {row_sha256} was stored, {key} has {object_sha256}", id.kind())
         }
+        Finding::UsageMismatch { user_id, counted_used, counted_reserved, used, reserved } => format!(
+            "wrong usage     user {user_id}: {counted_used} bytes used and {counted_reserved} reserved were counted, it \
+             is {used} and {reserved}"
+        ),
     }
 }

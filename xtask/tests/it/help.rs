@@ -5,7 +5,7 @@ use std::{env, fs};
 
 use crate::shell::xtask;
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 16] = [
     "dev",
     "test",
     "migrate",
@@ -20,6 +20,8 @@ const COMMANDS: [&str; 14] = [
     "verify",
     "explain",
     "erase-user",
+    "usage",
+    "recount-usage",
 ];
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use object_store_media::Format;
 use object_store_repo::DatabaseConfig;
 use object_store_s3_provider::{S3Config, S3Credentials};
-use object_store_service::{ConfigError, Limits, Settings};
+use object_store_service::{ConfigError, Limits, Quota, Settings};
 
 use crate::config::{Config, DatabaseChoice, StorageChoice};
 
@@ -138,8 +138,18 @@ fn settings(vars: &Vars<'_>) -> Result<Settings, ConfigError> {
     set(max_page, vars.parse("OBJECT_STORE_MAX_PAGE", "a number of items, at most 65535")?);
     set(max_duration, seconds(vars, "OBJECT_STORE_MAX_DURATION_SECONDS")?);
     set(&mut settings.timings.signed_url, seconds(vars, "OBJECT_STORE_URL_SECONDS")?);
+    set(&mut settings.quota, quota(vars)?);
     set(formats, vars.get("OBJECT_STORE_FORMATS").map(|names| parse_formats(&names)).transpose()?);
     Ok(settings)
+}
+
+/// `unlimited` counts without limiting: for operators beside hosts that have limits of their own.
+fn quota(vars: &Vars<'_>) -> Result<Option<Quota>, ConfigError> {
+    const NAME: &str = "OBJECT_STORE_MAX_USER_BYTES";
+    match vars.get(NAME) {
+        Some(word) if word == "unlimited" => Ok(Some(Quota::Counted)),
+        _ => Ok(vars.parse(NAME, "a number of bytes, or `unlimited`")?.map(Quota::PerUser)),
+    }
 }
 
 fn set<T>(place: &mut T, value: Option<T>) {
@@ -239,6 +249,7 @@ mod tests {
         let wrong = [
             ("OBJECT_STORE_MAX_IMAGE_BYTES", "25 MiB"),
             ("OBJECT_STORE_MAX_PAGE", "70000"),
+            ("OBJECT_STORE_MAX_USER_BYTES", "none"),
             ("OBJECT_STORE_S3_PATH_STYLE", "yes"),
             ("OBJECT_STORE_DATABASE_MAX_CONNECTIONS", "-1"),
             ("OBJECT_STORE_FORMATS", "png, svg"),
@@ -274,6 +285,14 @@ mod tests {
         assert_eq!(config.settings.limits.max_duration, Duration::from_mins(1));
         assert_eq!(config.settings.limits.formats, [Format::Png, Format::Heic]);
         assert_eq!(config.settings.timings, Settings::default().timings);
+    }
+
+    #[test]
+    fn a_quota_is_off_unless_it_is_set() {
+        let quota = |value| with(&[("OBJECT_STORE_MAX_USER_BYTES", value)]).unwrap().settings.quota;
+        assert_eq!(quota(""), Quota::Off);
+        assert_eq!(quota("1000000"), Quota::PerUser(1_000_000));
+        assert_eq!(quota("unlimited"), Quota::Counted);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use object_store_media::Format;
 use object_store_repo::DatabaseConfig;
 use object_store_s3_provider::S3Config;
-use object_store_service::Settings;
+use object_store_service::{Quota, Settings};
 
 /// What the module runs on. `Debug` does not show secrets.
 ///
@@ -111,6 +111,26 @@ impl Config {
     #[must_use]
     pub fn max_audio_bytes(mut self, bytes: u64) -> Self {
         self.settings.limits.max_audio_bytes = bytes;
+        self
+    }
+
+    /// How many bytes each user's files and uploads under way may have together. Nobody counts unless this is called.
+    ///
+    /// ```
+    /// use object_store_public::{Config, Quota, UserId, uuid};
+    ///
+    /// let staff = UserId::from(uuid::Uuid::from_u128(7));
+    /// let config = Config::ephemeral()
+    ///     .quota(Quota::by(move |user| if user == staff { None } else { Some(1 << 30) }));
+    /// # let _ = config;
+    /// ```
+    ///
+    /// Where plans have to be looked up, implement [`UserQuota`](crate::UserQuota). Every process that takes in or deletes
+    /// files has to count, if only with [`Quota::Counted`]; when the last of them does, call
+    /// [`recount_usage`](crate::ObjectStoreProvider::recount_usage).
+    #[must_use]
+    pub fn quota(mut self, quota: Quota) -> Self {
+        self.settings.quota = quota;
         self
     }
 

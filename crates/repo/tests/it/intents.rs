@@ -71,6 +71,7 @@ async fn an_intent_comes_back_with_deadlines_by_the_databases_clock(test: TestDa
         attempts: 0,
         last_error: None,
         created_at,
+        reserved_bytes: 0,
     };
     assert_eq!(stored, expected);
 }

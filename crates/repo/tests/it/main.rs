@@ -15,3 +15,4 @@ mod naming;
 mod proxy;
 mod tls;
 mod transactions;
+mod usage;

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 use diesel_async::RunQueryDsl;
-use object_store_models::schema::{audios, idempotency_keys, images, object_intents, orphan_candidates};
+use object_store_models::schema::{audios, idempotency_keys, images, object_intents, orphan_candidates, user_usage};
 use object_store_repo::{Database, DatabaseConfig, Engine, ImageRepo, MigrationStatus, RepoError, query};
 
 use crate::support::{TestDatabase, has_image, image, key, store_image};
@@ -15,10 +15,11 @@ on_both_backends!(empty:
     a_version_is_told,
 );
 
-const NAMES: [&str; 4] = [
+const NAMES: [&str; 5] = [
     "2026-01-01-000000_objects",
     "2026-01-02-000000_idempotency_keys",
     "2026-01-03-000000_orphan_candidates",
+    "2026-01-04-000000_quota",
     "2026-01-05-000000_intents_of_users",
 ];
 
@@ -36,8 +37,8 @@ async fn migrations_go_up_and_down_and_up(test: TestDatabase) {
     assert_eq!(test.db.migrate().await.unwrap(), NAMES);
     status(true).await;
     // One at a time, too.
-    assert_eq!(test.db.revert(1).await.unwrap(), [NAMES[3]]);
-    assert_eq!(test.db.migrate().await.unwrap(), [NAMES[3]]);
+    assert_eq!(test.db.revert(1).await.unwrap(), [NAMES[4]]);
+    assert_eq!(test.db.migrate().await.unwrap(), [NAMES[4]]);
     assert!(test.db.migrate().await.unwrap().is_empty(), "there is nothing left to do");
     let before = catalogue(&test.db).await;
 
@@ -155,6 +156,7 @@ async fn both_databases_have_the_columns_and_indexes_of_the_models() {
         declared("images", &images::table.select(images::all_columns)),
         declared("object_intents", &object_intents::table.select(object_intents::all_columns)),
         declared("orphan_candidates", &orphan_candidates::table.select(orphan_candidates::all_columns)),
+        declared("user_usage", &user_usage::table.select(user_usage::all_columns)),
     ]
     .concat();
     assert_eq!(names, expected);
@@ -169,6 +171,7 @@ async fn both_databases_have_the_columns_and_indexes_of_the_models() {
         "images_user_id_id",
         "object_intents_not_before",
         "object_intents_user_id_s3_key",
+        "object_intents_user_id_reserving",
     ];
     assert_eq!(found, expected);
 }

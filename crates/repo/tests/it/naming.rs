@@ -154,7 +154,7 @@ async fn uploads_of_a_user_are_taken(test: TestDatabase) {
     assert_eq!(uploads(None).await, ["a", "b"]);
     assert_eq!(uploads(Some("a")).await, ["b"]);
 
-    let take = async |key: &str| write(&test.db, async |conn| IntentRepo::take_upload(conn, key).await).await;
+    let take = async |key: &str| write(&test.db, async |conn| IntentRepo::take_upload(conn, key).await).await.is_some();
     assert!(take("a").await && !take("a").await && !take("c").await && !take("none").await);
     assert_eq!(uploads(None).await, ["b"]);
     let mut conn = test.db.reader().await.unwrap();

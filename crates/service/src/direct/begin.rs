@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use object_store_media::{Format, Kind, declared_matches, is_undeclared};
 use object_store_models::{IntentPurpose, MediaId, NewIntent, ObjectIntent, Timestamp, UserId};
-use object_store_repo::{Deadlines, IdempotencyRepo, IntentRepo};
+use object_store_repo::{Deadlines, IdempotencyRepo, IntentRepo, UsageRepo};
 use object_store_storage::{MAX_PRESIGN_SECONDS, ObjectKey, PresignPost, PresignPut, StorageError};
 
 use crate::actor::Actor;
@@ -22,8 +22,9 @@ use crate::upload::abandon::fresh_staging_key;
 use crate::upload::facts;
 use crate::upload::idempotency::{Holder, IdempotencyKey, Keyed, RequestHash, holder};
 use crate::upload::intake::check_size;
-use crate::upload::stage::new_id;
 use crate::upload::pause;
+use crate::upload::reserve::{Hold, declare_holding, grow};
+use crate::upload::stage::new_id;
 use crate::upload::write::{INTENT_ATTEMPTS, declare_on, may_be_repeated};
 
 /// The most bytes that one request carries to S3 (AWS user guide, "Amazon S3 multipart upload limits").
@@ -37,15 +38,19 @@ impl ObjectStoreService {
     pub async fn begin_direct_upload(&self, actor: Actor, create: DirectUploadCreate) -> Result<DirectUpload> {
         let user_id = authorize::owner_of_new(actor, create.owner)?;
         let plan = self.plan(user_id, &create)?;
+        let allowance = self.allowance(user_id).await?;
+        // All that the signature lets the client send.
+        let bytes = plan.declared.size_bytes.unwrap_or(plan.limit);
+        let hold = allowance.map(|allowance| Hold { allowance, bytes });
         let id = new_id(plan.format.kind());
         let key = fresh_staging_key(id)?;
         let request = match &plan.means {
             Means::Request(request) => request,
-            Means::Parts => return self.begin_in_parts(id, key, &plan).await,
+            Means::Parts => return self.begin_in_parts(id, key, &plan, hold.as_ref()).await,
         };
         // Nobody has the signature before this returns, so that it may come first: what fails here leaves nothing.
         let signed = self.sign_upload(id, &key, &plan, request).await?;
-        match self.declare_direct(id, &key, &plan).await? {
+        match self.declare_direct(id, &key, &plan, hold.as_ref()).await? {
             Begun::Anew => Ok(signed),
             Begun::Before(intent) => {
                 let key = ObjectKey::parse(&intent.s3_key).map_err(|error| CorruptRow::of(intent.media_id, error))?;
@@ -127,7 +132,13 @@ impl ObjectStoreService {
     }
 
     /// Commits the intent that names the key, unless a request with the same idempotency key was here before.
-    pub(super) async fn declare_direct(&self, id: MediaId, key: &ObjectKey, plan: &Plan) -> Result<Begun> {
+    pub(super) async fn declare_direct(
+        &self,
+        id: MediaId,
+        key: &ObjectKey,
+        plan: &Plan,
+        hold: Option<&Hold>,
+    ) -> Result<Begun> {
         let declared = plan.declared.to_json();
         let intent = NewIntent {
             s3_key: key.as_str(),
@@ -140,8 +151,8 @@ impl ObjectStoreService {
         let mut attempt = 1;
         loop {
             let begun = match &plan.keyed {
-                None => self.declare_unkeyed(&intent, plan.life).await,
-                Some(keyed) => self.declare_direct_keyed(&intent, keyed, plan.life).await,
+                None => self.declare_unkeyed(&intent, plan.life, hold, attempt > 1).await,
+                Some(keyed) => self.declare_direct_keyed(&intent, keyed, plan.life, hold, attempt > 1).await,
             };
             match begun {
                 // The same again: if the first attempt took effect, this one finds it.
@@ -154,30 +165,63 @@ impl ObjectStoreService {
         }
     }
 
-    async fn declare_unkeyed(&self, intent: &NewIntent<'_>, life: Duration) -> Result<Begun> {
+    async fn declare_unkeyed(
+        &self,
+        intent: &NewIntent<'_>,
+        life: Duration,
+        hold: Option<&Hold>,
+        repeated: bool,
+    ) -> Result<Begun> {
         let deadlines = self.direct_deadlines(life);
-        self.database.statements(async |conn| declare_on(conn, intent, deadlines).await).await?;
+        match hold {
+            None => self.database.statements(async |conn| declare_on(conn, intent, deadlines).await).await?,
+            Some(hold) => {
+                self.database
+                    .transaction(async |conn| declare_holding(conn, intent, deadlines, hold, repeated).await)
+                    .await?
+            }
+        };
         Ok(Begun::Anew)
     }
 
-    async fn declare_direct_keyed(&self, intent: &NewIntent<'_>, keyed: &Keyed, life: Duration) -> Result<Begun> {
+    async fn declare_direct_keyed(
+        &self,
+        intent: &NewIntent<'_>,
+        keyed: &Keyed,
+        life: Duration,
+        hold: Option<&Hold>,
+        repeated: bool,
+    ) -> Result<Begun> {
         let deadlines = self.direct_deadlines(life);
         let new_key = keyed.of(intent.media_id, intent.user_id);
         let expires_in = deadlines.clears_in + self.settings.timings.idempotency;
         self.database
-            .transaction(async |conn| match holder(conn, &new_key, expires_in, IntentPurpose::Direct).await? {
-                Holder::Mine => {
-                    declare_on(conn, intent, deadlines).await?;
-                    Ok(Begun::Anew)
+            .transaction(async |conn| {
+                if let Some(hold) = hold {
+                    // Before the idempotency key, as whoever completes.
+                    UsageRepo::lock(conn, hold.allowance.user).await?;
                 }
-                Holder::Completed(id, expires_at) => Ok(Begun::Completed(id, expires_at)),
-                // It gets a fresh signature, which the intent has to outlive.
-                Holder::Open(open) => {
-                    let renewed = IntentRepo::renew_fence(conn, &open.s3_key, open.generation, deadlines).await?;
-                    if renewed && IdempotencyRepo::renew(conn, open.media_id, expires_in).await? {
+                match holder(conn, &new_key, expires_in, IntentPurpose::Direct).await? {
+                    Holder::Mine => {
+                        match hold {
+                            None => declare_on(conn, intent, deadlines).await?,
+                            Some(hold) => declare_holding(conn, intent, deadlines, hold, repeated).await?,
+                        };
+                        Ok(Begun::Anew)
+                    }
+                    Holder::Completed(id, expires_at) => Ok(Begun::Completed(id, expires_at)),
+                    // It gets a fresh signature, which the intent has to outlive.
+                    Holder::Open(open) => {
+                        let renewed = IntentRepo::renew_fence(conn, &open.s3_key, open.generation, deadlines).await?;
+                        if !renewed || !IdempotencyRepo::renew(conn, open.media_id, expires_in).await? {
+                            return Err(ObjectStoreError::InProgress);
+                        }
+                        if let Some(hold) = hold {
+                            // More, if the signature allows more than the first one did.
+                            let (allowance, bytes) = (hold.allowance, hold.bytes);
+                            grow(conn, &open.s3_key, open.generation, allowance, bytes, bytes).await?;
+                        }
                         Ok(Begun::Before(open))
-                    } else {
-                        Err(ObjectStoreError::InProgress)
                     }
                 }
             })

@@ -12,13 +12,20 @@ use crate::dto::{DirectUpload, UploadMethod};
 use crate::error::{ObjectStoreError, Result, ValidationError, chain};
 use crate::service::ObjectStoreService;
 use crate::translate::CorruptRow;
+use crate::upload::reserve::Hold;
 use crate::upload::write::{INTENT_ATTEMPTS, may_be_repeated, pause};
 
 impl ObjectStoreService {
     /// Commits the intent, begins the multipart upload, and notes its name. A crash in between leaves an upload under a
     /// key that an intent names, which is all that a sweep needs to know.
-    pub(super) async fn begin_in_parts(&self, id: MediaId, key: ObjectKey, plan: &Plan) -> Result<DirectUpload> {
-        let (id, key) = match self.declare_direct(id, &key, plan).await? {
+    pub(super) async fn begin_in_parts(
+        &self,
+        id: MediaId,
+        key: ObjectKey,
+        plan: &Plan,
+        hold: Option<&Hold>,
+    ) -> Result<DirectUpload> {
+        let (id, key) = match self.declare_direct(id, &key, plan, hold).await? {
             Begun::Anew => (id, key),
             Begun::Before(intent) => {
                 let key = ObjectKey::parse(&intent.s3_key).map_err(|error| CorruptRow::of(intent.media_id, error))?;

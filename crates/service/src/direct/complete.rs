@@ -1,7 +1,7 @@
 //! Completing a direct upload: what the client has sent becomes a finished file, or goes.
 
 use object_store_models::{MediaId, ObjectIntent};
-use object_store_repo::IntentRepo;
+use object_store_repo::{IntentRepo, UsageRepo};
 use object_store_storage::{CopyOptions, PutOptions, StorageError};
 use tracing::warn;
 
@@ -14,6 +14,7 @@ use crate::filename::Filename;
 use crate::service::ObjectStoreService;
 use crate::sweep::Leftovers;
 use crate::upload::abandon::LateWrite;
+use crate::upload::reserve::{Allowance, hand_over};
 use crate::upload::staged::{StagedFile, StagedObject};
 use crate::upload::write::{Intent, may_be_repeated};
 
@@ -89,9 +90,10 @@ impl ObjectStoreService {
             self.join_parts(upload).await?;
         }
         let received = self.receive(upload).await?;
+        let allowance = self.allowance(upload.user_id).await?;
         let (intent, etag) = self.copy_to_final(upload, &received).await?;
-        let staged = staged(upload, received, &intent, etag);
-        match self.commit_direct(upload, &staged).await {
+        let staged = staged(upload, received, &intent, etag, allowance);
+        match self.commit_direct(upload, &staged, allowance).await {
             Ok((stored, purge)) => {
                 self.purge_soon(&purge, upload.leftovers()).await;
                 Ok(stored)
@@ -159,10 +161,11 @@ impl ObjectStoreService {
         &self,
         upload: &OpenUpload,
         staged: &StagedFile,
+        allowance: Option<Allowance>,
     ) -> Result<(FileUploadResult, ObjectIntent)> {
         let mut attempt = 1;
         loop {
-            match self.commit_direct_once(upload, staged).await {
+            match self.commit_direct_once(upload, staged, allowance).await {
                 // Should the first attempt have taken effect after all, this one finds that the upload has ended.
                 Err(ObjectStoreError::Database(error)) if may_be_repeated(&error) && attempt < COMMIT_ATTEMPTS => {
                     attempt += 1;
@@ -176,19 +179,26 @@ impl ObjectStoreService {
         &self,
         upload: &OpenUpload,
         staged: &StagedFile,
+        allowance: Option<Allowance>,
     ) -> Result<(FileUploadResult, ObjectIntent)> {
         let (key, generation) = (upload.staging.as_str(), upload.generation);
         let lease = self.settings.timings.sweep_lease;
         self.database
             .transaction(async |conn| {
-                // First the idempotency key, as whoever begins again has it: nobody waits in a circle. Then the client's
-                // intent: of several that complete, one ends it, and the others insert nothing.
+                // First the owner's counter and the idempotency key, as whoever begins again has them: nobody waits in a
+                // circle. Then the client's intent: of several that complete, one ends it, and the others insert nothing.
+                if let Some(allowance) = allowance {
+                    UsageRepo::lock(conn, allowance.user).await?;
+                }
                 if let Some(object) = staged.object() {
                     self.settle_key(conn, upload.id, object).await?;
                 }
                 // `None`: completed by somebody else, cancelled or swept.
                 let purge = IntentRepo::end_direct(conn, key, generation, lease).await?;
-                let purge = purge.ok_or(ObjectStoreError::UploadExpired)?;
+                let mut purge = purge.ok_or(ObjectStoreError::UploadExpired)?;
+                if let (Some(allowance), Some(object)) = (allowance, staged.object()) {
+                    hand_over(conn, allowance, &mut purge, object).await?;
+                }
                 Ok((self.commit_file(conn, staged).await?, purge))
             })
             .await
@@ -211,7 +221,13 @@ impl ObjectStoreService {
     }
 }
 
-fn staged(upload: &OpenUpload, received: Received, intent: &Intent, etag: String) -> StagedFile {
+fn staged(
+    upload: &OpenUpload,
+    received: Received,
+    intent: &Intent,
+    etag: String,
+    allowance: Option<Allowance>,
+) -> StagedFile {
     let object = StagedObject {
         key: intent.key.clone(),
         generation: intent.generation,
@@ -222,6 +238,7 @@ fn staged(upload: &OpenUpload, received: Received, intent: &Intent, etag: String
         sha256: received.sha256,
         etag,
         is_keyed: upload.declared.is_keyed,
+        is_counted: allowance.is_some(),
     };
     StagedFile::new(upload.id.uuid(), object, received.facts)
 }

@@ -31,6 +31,8 @@ pub struct IntentRead {
     pub last_error: Option<String>,
     /// When it was written.
     pub created_at: Timestamp,
+    /// How many bytes of the owner's quota it holds.
+    pub reserved_bytes: u64,
 }
 
 /// What a sweep would take now.
@@ -58,6 +60,7 @@ impl From<ObjectIntent> for IntentRead {
             attempts,
             last_error,
             created_at,
+            reserved_bytes,
         } = intent;
         Self {
             key: s3_key,
@@ -72,6 +75,7 @@ impl From<ObjectIntent> for IntentRead {
             attempts,
             last_error,
             created_at,
+            reserved_bytes: u64::try_from(reserved_bytes).unwrap_or_default(),
         }
     }
 }

@@ -12,6 +12,7 @@ mod read;
 mod sweep;
 pub(crate) mod upload_body;
 mod url;
+mod usage;
 
 pub(crate) use create::Declared;
 pub use create::{AudioCreate, FileCreate, ImageCreate};
@@ -26,3 +27,4 @@ pub use read::{AudioRead, FileUploadResult, ImageRead};
 pub use sweep::SweepReport;
 pub use upload_body::UploadBody;
 pub use url::{SignedUrl, UrlOptions};
+pub use usage::{RecountReport, Usage};

@@ -1,8 +1,8 @@
 //! Committing: the row that makes a staged file real.
 
 use object_store_media::{AudioFacts, ImageFacts};
-use object_store_models::{AudioId, AudioModel, ImageId, ImageModel, NewAudio, NewImage};
-use object_store_repo::{AudioRepo, Connection, ImageRepo, IntentRepo, RepoError};
+use object_store_models::{AudioId, AudioModel, ImageId, ImageModel, MediaId, NewAudio, NewImage};
+use object_store_repo::{AudioRepo, Connection, ImageRepo, IntentRepo, RepoError, UsageRepo};
 
 use crate::actor::Actor;
 use crate::dto::{AudioCreate, AudioRead, FileCreate, FileUploadResult, ImageCreate, ImageRead, UploadBody};
@@ -10,6 +10,7 @@ use crate::error::{ObjectStoreError, Result};
 use crate::service::ObjectStoreService;
 use crate::sweep::Leftovers;
 use crate::upload::abandon::LateWrite;
+use crate::upload::reserve::settle;
 use crate::upload::staged::{StagedAudio, StagedFile, StagedImage, StagedObject};
 use crate::upload::write::{may_be_repeated, pause};
 
@@ -53,9 +54,10 @@ impl ObjectStoreService {
         let Some((object, facts)) = &staged.work else {
             return self.get_image(conn, Actor::System, staged.id).await;
         };
-        self.settle_key(conn, staged.id.into(), object).await?;
-        consume_intent(conn, object).await?;
-        Ok(insert_image(conn, staged.id, object, facts).await?.try_into()?)
+        let held = self.take_place(conn, staged.id.into(), object).await?;
+        let row = insert_image(conn, staged.id, object, facts).await?;
+        settle(conn, object, held).await?;
+        Ok(row.try_into()?)
     }
 
     /// Makes a staged audio file real, inside the caller's transaction: once that is committed it exists; rolled back,
@@ -67,9 +69,10 @@ impl ObjectStoreService {
         let Some((object, facts)) = &staged.work else {
             return self.get_audio(conn, Actor::System, staged.id).await;
         };
-        self.settle_key(conn, staged.id.into(), object).await?;
-        consume_intent(conn, object).await?;
-        Ok(insert_audio(conn, staged.id, object, facts).await?.try_into()?)
+        let held = self.take_place(conn, staged.id.into(), object).await?;
+        let row = insert_audio(conn, staged.id, object, facts).await?;
+        settle(conn, object, held).await?;
+        Ok(row.try_into()?)
     }
 
     /// Makes a staged file real, as [`ObjectStoreService::commit_image`] or [`ObjectStoreService::commit_audio`].
@@ -78,6 +81,16 @@ impl ObjectStoreService {
             StagedFile::Image(image) => self.commit_image(conn, image).await.map(FileUploadResult::Image),
             StagedFile::Audio(audio) => self.commit_audio(conn, audio).await.map(FileUploadResult::Audio),
         }
+    }
+
+    /// Ends the upload of a file whose row comes next. Returns how many bytes of the owner's quota it held.
+    async fn take_place(&self, conn: &mut Connection<'_>, id: MediaId, object: &StagedObject) -> Result<i64> {
+        if let Some(user) = object.user_id.filter(|_| object.is_counted) {
+            require_transaction(conn)?;
+            UsageRepo::lock(conn, user).await?;
+        }
+        self.settle_key(conn, id, object).await?;
+        consume_intent(conn, object).await
     }
 
     /// Commits in a transaction of its own. After an error the upload is given up.
@@ -143,14 +156,11 @@ pub(crate) fn require_transaction(conn: &mut Connection<'_>) -> Result<()> {
 }
 
 /// Takes the intent's place. First of all, so that a caller who goes on after [`ObjectStoreError::UploadExpired`] has
-/// no row.
-async fn consume_intent(conn: &mut Connection<'_>, object: &StagedObject) -> Result<()> {
+/// no row. Returns what it held.
+async fn consume_intent(conn: &mut Connection<'_>, object: &StagedObject) -> Result<i64> {
     require_transaction(conn)?;
-    if IntentRepo::consume_upload(conn, object.key.as_str(), object.generation).await? {
-        Ok(())
-    } else {
-        Err(ObjectStoreError::UploadExpired)
-    }
+    let held = IntentRepo::settle_upload(conn, object.key.as_str(), object.generation).await?;
+    held.ok_or(ObjectStoreError::UploadExpired)
 }
 
 async fn insert_image(

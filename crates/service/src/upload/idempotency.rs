@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use object_store_models::{IntentPurpose, MediaId, NewIdempotencyKey, ObjectIntent, Sha256, Timestamp, UserId};
-use object_store_repo::{ClaimedKey, Connection, IdempotencyRepo, IntentRepo};
+use object_store_models::{
+    IntentPurpose, MediaId, NewIdempotencyKey, NewIntent, ObjectIntent, Sha256, Timestamp, UserId,
+};
+use object_store_repo::{ClaimedKey, Connection, IdempotencyRepo, IntentRepo, UsageRepo};
 use object_store_storage::ObjectKey;
 use sha2::Digest;
 
 use crate::error::{ConflictError, ObjectStoreError, Result, ValidationError};
 use crate::service::ObjectStoreService;
 use crate::upload::abandon::fresh_key;
+use crate::upload::reserve::{Hold, declare_holding};
 use crate::upload::staged::StagedObject;
 use crate::upload::write::{INTENT_ATTEMPTS, Intent, declare_on, may_be_repeated, pause, upload_of};
 
@@ -91,6 +94,13 @@ pub(crate) enum Claim {
     StoredBefore(MediaId),
 }
 
+/// What a transaction that was to write an intent has come upon.
+enum Declared {
+    /// The intent, of this generation.
+    Written(i64),
+    StoredBefore(MediaId),
+}
+
 /// Whom a key stands for.
 pub(crate) enum Holder {
     /// The request that asks.
@@ -108,40 +118,54 @@ impl ObjectStoreService {
         id: MediaId,
         user_id: Option<UserId>,
         keyed: Option<&Keyed>,
+        hold: Option<&Hold>,
     ) -> Result<Claim> {
         let Some(keyed) = keyed else {
-            return self.declare(id, user_id).await.map(Claim::Declared);
+            return self.declare_with(id, user_id, hold).await.map(Claim::Declared);
         };
         let key = fresh_key(id.kind().as_str(), id.uuid())?;
+        let intent = upload_of(&key, id, user_id);
         let mut attempt = 1;
         loop {
-            match self.declare_keyed_once(&key, id, user_id, keyed).await {
+            match self.declare_keyed_once(&intent, keyed, hold, attempt > 1).await {
+                Ok(Declared::Written(generation)) => {
+                    return Ok(Claim::Declared(Intent { key, generation, keyed_as: Some(id) }));
+                }
+                Ok(Declared::StoredBefore(id)) => return Ok(Claim::StoredBefore(id)),
                 Err(ObjectStoreError::Database(error)) if may_be_repeated(&error) && attempt < INTENT_ATTEMPTS => {
                     pause(attempt).await;
                     attempt += 1;
                 }
-                outcome => return outcome,
+                Err(error) => return Err(error),
             }
         }
     }
 
     async fn declare_keyed_once(
         &self,
-        key: &ObjectKey,
-        id: MediaId,
-        user_id: Option<UserId>,
+        intent: &NewIntent<'_>,
         keyed: &Keyed,
-    ) -> Result<Claim> {
+        hold: Option<&Hold>,
+        repeated: bool,
+    ) -> Result<Declared> {
         let deadlines = self.upload_deadlines();
         let expires_in = self.upload_key_expiry();
+        let new_key = keyed.of(intent.media_id, intent.user_id);
         self.database
             .transaction(async |conn| {
-                match holder(conn, &keyed.of(id, user_id), expires_in, IntentPurpose::Upload).await? {
+                if let Some(hold) = hold {
+                    // Before the idempotency key, as whoever commits.
+                    UsageRepo::lock(conn, hold.allowance.user).await?;
+                }
+                match holder(conn, &new_key, expires_in, IntentPurpose::Upload).await? {
                     Holder::Mine => {
-                        let generation = declare_on(conn, &upload_of(key, id, user_id), deadlines).await?;
-                        Ok(Claim::Declared(Intent { key: key.clone(), generation, keyed_as: Some(id) }))
+                        let generation = match hold {
+                            None => declare_on(conn, intent, deadlines).await?,
+                            Some(hold) => declare_holding(conn, intent, deadlines, hold, repeated).await?,
+                        };
+                        Ok(Declared::Written(generation))
                     }
-                    Holder::Completed(id, _) => Ok(Claim::StoredBefore(id)),
+                    Holder::Completed(id, _) => Ok(Declared::StoredBefore(id)),
                     Holder::Open(_) => Err(ObjectStoreError::InProgress),
                 }
             })

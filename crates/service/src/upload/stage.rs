@@ -21,6 +21,7 @@ use crate::upload::facts;
 use crate::upload::idempotency::{Claim, IdempotencyKey, Keyed, RequestHash};
 use crate::upload::intake::{IN_MEMORY, Intake, check_size, take_in};
 use crate::upload::ranged::RangedObject;
+use crate::upload::reserve::{Allowance, Hold, Refusal};
 use crate::upload::staged::{StagedAudio, StagedFile, StagedImage, StagedObject};
 use crate::upload::tally::tallied;
 use crate::upload::write::{Intent, pause};
@@ -90,7 +91,9 @@ impl ObjectStoreService {
         let options =
             PutOptions { content_type: examined.format.content_type().to_owned(), content_md5: Some(examined.md5) };
         let keyed = request.keyed(b"whole", examined.sha256, None);
-        let (intent, outcome) = match self.put_bytes(id, request.user_id, keyed.as_ref(), &bytes, &options).await? {
+        let allowance = self.allowance(request.user_id).await?;
+        let put = self.put_bytes(id, request.user_id, keyed.as_ref(), allowance, &bytes, &options).await?;
+        let (intent, outcome) = match put {
             Put::Done(intent, outcome) => (intent, outcome),
             Put::StoredBefore(id) => return Ok(StagedFile::stored_before(id)),
         };
@@ -104,6 +107,7 @@ impl ObjectStoreService {
             sha256: Some(examined.sha256),
             etag: outcome.etag,
             is_keyed: keyed.is_some(),
+            is_counted: allowance.is_some(),
         };
         Ok(StagedFile::new(id.uuid(), object, examined.facts))
     }
@@ -115,10 +119,12 @@ impl ObjectStoreService {
         id: MediaId,
         user_id: Option<UserId>,
         keyed: Option<&Keyed>,
+        allowance: Option<Allowance>,
         bytes: &Bytes,
         options: &PutOptions,
     ) -> Result<Put> {
-        let mut intent = match self.declare_keyed(id, user_id, keyed).await? {
+        let hold = allowance.map(|allowance| Hold { allowance, bytes: bytes.len() as u64 });
+        let mut intent = match self.declare_keyed(id, user_id, keyed, hold.as_ref()).await? {
             Claim::Declared(intent) => intent,
             Claim::StoredBefore(id) => return Ok(Put::StoredBefore(id)),
         };
@@ -160,7 +166,11 @@ impl ObjectStoreService {
         } else {
             None
         };
-        let intent = match self.declare_keyed(id, request.user_id, keyed.as_ref()).await? {
+        // Of a stream that does not say how long it is, what is there; what follows is reserved as it comes.
+        let announced = length.unwrap_or(head.len() as u64);
+        let allowance = self.allowance(request.user_id).await?;
+        let hold = allowance.map(|allowance| Hold { allowance, bytes: announced });
+        let intent = match self.declare_keyed(id, request.user_id, keyed.as_ref(), hold.as_ref()).await? {
             Claim::Declared(intent) => intent,
             Claim::StoredBefore(id) => return Ok(StagedFile::stored_before(id)),
         };
@@ -168,16 +178,27 @@ impl ObjectStoreService {
         let first = head.clone();
         let whole = futures::stream::once(async move { Ok(first) }).chain(rest).boxed();
         let (stream, tally) = tallied(whole, limit, length);
+        let growing = allowance.filter(|_| length.is_none());
+        let (stream, refusal) = match growing {
+            Some(allowance) => self.reserving(stream, &intent, allowance, announced, limit),
+            None => (stream, Refusal::default()),
+        };
         let options = PutOptions { content_type: format.content_type().to_owned(), content_md5: None };
-        let outcome = self
-            .put(&intent, Body::Stream { stream, length }, &options)
-            .await
-            .map_err(|error| tally.refusal().map_or_else(|| body_error(error), ObjectStoreError::from))?;
+        let outcome = self.put(&intent, Body::Stream { stream, length }, &options).await.map_err(|error| {
+            let stopped = refusal.take().or_else(|| tally.refusal().map(ObjectStoreError::from));
+            stopped.unwrap_or_else(|| body_error(error))
+        })?;
         let (sha256, size_bytes) = tally.finish();
 
         let source = RangedObject::new(self.storage.clone(), Handle::current(), intent.key.clone(), size_bytes, head);
         let policy = request.policy;
-        let examined = self.within_fence(&intent, blocking(move || facts::of_source(source, &policy))).await;
+        let examined = async {
+            if let Some(allowance) = growing {
+                self.trim(&intent, allowance, size_bytes).await?;
+            }
+            self.within_fence(&intent, blocking(move || facts::of_source(source, &policy))).await
+        };
+        let examined = examined.await;
         // From here on the caller has the whole fence to commit.
         let examined = match examined {
             Ok((whole, facts)) if whole == format => self.renew(&intent).await.map(|()| (whole, facts)),
@@ -203,6 +224,7 @@ impl ObjectStoreService {
             sha256: Some(sha256),
             etag: outcome.etag,
             is_keyed: keyed.is_some(),
+            is_counted: allowance.is_some(),
         };
         Ok(StagedFile::new(id.uuid(), object, facts))
     }

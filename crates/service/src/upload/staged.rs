@@ -50,6 +50,8 @@ pub(crate) struct StagedObject {
     pub(crate) etag: String,
     /// Whether an idempotency key stands for it.
     pub(crate) is_keyed: bool,
+    /// Whether its owner's bytes are counted.
+    pub(crate) is_counted: bool,
 }
 
 impl StagedObject {

@@ -12,6 +12,7 @@ use crate::error::{ObjectStoreError, Result};
 use crate::service::ObjectStoreService;
 use crate::sweep::Leftovers;
 use crate::upload::abandon::{LateWrite, fresh_key};
+use crate::upload::reserve::{Hold, declare_holding};
 
 /// A committed intent to write one key.
 #[derive(Debug, Clone)]
@@ -28,25 +29,53 @@ pub(crate) const INTENT_ATTEMPTS: u32 = 3;
 impl ObjectStoreService {
     /// Commits the intent to write a fresh key for `id`.
     pub(crate) async fn declare(&self, id: MediaId, user_id: Option<UserId>) -> Result<Intent> {
+        self.declare_with(id, user_id, None).await
+    }
+
+    /// As [`ObjectStoreService::declare`], and makes the intent hold bytes of its owner's quota.
+    pub(crate) async fn declare_with(
+        &self,
+        id: MediaId,
+        user_id: Option<UserId>,
+        hold: Option<&Hold>,
+    ) -> Result<Intent> {
+        let mut key = fresh_key(id.kind().as_str(), id.uuid())?;
         let mut attempt = 1;
         loop {
-            // Fresh for each attempt: a statement whose answer was lost may still be carried out. Should that be after
-            // the commit of an upload, then an intent of the same key would have the sweep delete a finished object.
-            let key = fresh_key(id.kind().as_str(), id.uuid())?;
-            match self.declare_once(&key, id, user_id).await {
+            match self.declare_once(&key, id, user_id, hold, attempt > 1).await {
                 Ok(generation) => return Ok(Intent { key, generation, keyed_as: None }),
                 Err(ObjectStoreError::Database(error)) if may_be_repeated(&error) && attempt < INTENT_ATTEMPTS => {
                     pause(attempt).await;
                     attempt += 1;
+                    if hold.is_none() {
+                        // A statement whose answer was lost may still be carried out. Should that be after the commit of
+                        // an upload, then an intent of the same key would have the sweep delete a finished object. With a
+                        // hold, the owner's counter is locked, and the next attempt waits for the end of this one.
+                        key = fresh_key(id.kind().as_str(), id.uuid())?;
+                    }
                 }
                 Err(error) => return Err(error),
             }
         }
     }
 
-    async fn declare_once(&self, key: &ObjectKey, id: MediaId, user_id: Option<UserId>) -> Result<i64> {
-        let deadlines = self.upload_deadlines();
-        self.database.statements(async |conn| declare_on(conn, &upload_of(key, id, user_id), deadlines).await).await
+    async fn declare_once(
+        &self,
+        key: &ObjectKey,
+        id: MediaId,
+        user_id: Option<UserId>,
+        hold: Option<&Hold>,
+        repeated: bool,
+    ) -> Result<i64> {
+        let (intent, deadlines) = (upload_of(key, id, user_id), self.upload_deadlines());
+        match hold {
+            None => self.database.statements(async |conn| declare_on(conn, &intent, deadlines).await).await,
+            Some(hold) => {
+                self.database
+                    .transaction(async |conn| declare_holding(conn, &intent, deadlines, hold, repeated).await)
+                    .await
+            }
+        }
     }
 
     /// Puts a body under its intent, and keeps the intent from being swept meanwhile. After an error the intent is a

@@ -16,6 +16,7 @@ mod report;
 mod shape;
 mod throttle;
 mod uploads;
+mod usage;
 
 use std::time::{Duration, SystemTime};
 
@@ -76,6 +77,7 @@ impl Run<'_> {
             self.report.compared_until = until;
         }
         self.find_stale_uploads().await?;
+        self.find_wrong_counters().await?;
         if self.options.repair { self.repair().await } else { Ok(()) }
     }
 }

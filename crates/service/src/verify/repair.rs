@@ -20,7 +20,8 @@ impl Run<'_> {
     pub(super) async fn repair(&mut self) -> Result<()> {
         self.brake()?;
         self.purge_orphans().await?;
-        self.end_stale_uploads().await
+        self.end_stale_uploads().await?;
+        self.mend_counters().await
     }
 
     /// Much to remove more likely means a wrong database, or one that was restored from a backup.

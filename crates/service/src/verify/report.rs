@@ -1,4 +1,4 @@
-use object_store_models::{MediaId, Sha256, Timestamp};
+use object_store_models::{MediaId, Sha256, Timestamp, UserId};
 use serde::{Serialize, Serializer};
 
 /// How many findings a report lists; it counts all.
@@ -30,6 +30,8 @@ pub struct VerifyReport {
     pub digest_mismatches: u64,
     /// Objects that could not be read, though storage has them.
     pub unreadable: u64,
+    /// Users whose counters do not say how many bytes they have. Only where somebody counts.
+    pub usage_mismatches: u64,
     /// Objects that nothing names and that are too young to judge. Not a finding.
     pub young: u64,
     /// Objects whose keys this module does not make. Never touched, and not a finding.
@@ -44,6 +46,8 @@ pub struct VerifyReport {
     pub repaired: u64,
     /// The last key up to which everything was compared; `None` when none was, or all.
     pub compared_until: Option<String>,
+    /// Users who were counted anew, and whose counters are right now.
+    pub recounted: u64,
     /// The findings, up to a thousand of them.
     pub findings: Vec<Finding>,
     /// Up to ten of the foreign keys.
@@ -114,6 +118,19 @@ pub enum Finding {
         /// The code of the error.
         code: &'static str,
     },
+    /// A counter of what a user has that is wrong: files came or went while nobody counted.
+    UsageMismatch {
+        /// Whose it is.
+        user_id: UserId,
+        /// What the counter says of finished media, in bytes.
+        counted_used: i64,
+        /// What the counter says of uploads under way, in bytes.
+        counted_reserved: i64,
+        /// What the finished media have.
+        used: i64,
+        /// What uploads under way hold.
+        reserved: i64,
+    },
 }
 
 impl VerifyReport {
@@ -130,6 +147,7 @@ impl VerifyReport {
             + self.stale_uploads
             + self.digest_mismatches
             + self.unreadable
+            + self.usage_mismatches
     }
 
     pub(super) fn add(&mut self, finding: Finding) {
@@ -143,6 +161,7 @@ impl VerifyReport {
             Finding::StaleUpload { .. } => &mut self.stale_uploads,
             Finding::DigestMismatch { .. } => &mut self.digest_mismatches,
             Finding::Unreadable { .. } => &mut self.unreadable,
+            Finding::UsageMismatch { .. } => &mut self.usage_mismatches,
         } += 1;
         if self.findings.len() < MAX_FINDINGS {
             self.findings.push(finding);

@@ -237,10 +237,7 @@ async fn an_erasure_beside_uploads_takes_what_was_there(world: World) {
         assert!(!world.service.exists(&mut conn, ann(), id).await.unwrap());
     }
     assert!(
-        intents_of(&mut conn, staged.id().into())
-            .await
-            .iter()
-            .all(|intent| intent.purpose == IntentPurpose::Purge)
+        intents_of(&mut conn, staged.id().into()).await.iter().all(|intent| intent.purpose == IntentPurpose::Purge)
     );
     drop(conn);
     for work in work {
@@ -256,9 +253,10 @@ async fn an_erasure_beside_uploads_takes_what_was_there(world: World) {
 async fn an_upload_that_was_ended_does_not_go_on_under_another_key(world: World) {
     world.storage.fail(Operation::Put, When::Nth(1), Fault::HangBefore);
     let service = world.service_with(|settings| settings.timings.upload_fence = Duration::from_secs(1));
-    let upload = tokio::spawn(async move {
-        service.upload_image(ann(), ImageCreate::new("a.png"), samples::png(2, 2).into()).await
-    });
+    let upload =
+        tokio::spawn(
+            async move { service.upload_image(ann(), ImageCreate::new("a.png"), samples::png(2, 2).into()).await },
+        );
     while world.storage.calls().is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -300,8 +298,11 @@ async fn what_another_module_refers_to_is_kept_and_the_rest_erased(world: World)
     }
     let audio = upload_audio(&world, ann()).await;
     sql(&world, "CREATE TABLE profiles (picture BLOB_TYPE NOT NULL REFERENCES images (id))").await;
-    sql(&world, "INSERT INTO profiles SELECT min_id FROM (SELECT id AS min_id FROM images ORDER BY id LIMIT 1) AS first")
-        .await;
+    sql(
+        &world,
+        "INSERT INTO profiles SELECT min_id FROM (SELECT id AS min_id FROM images ORDER BY id LIMIT 1) AS first",
+    )
+    .await;
 
     let kept = world.service.erase_user(Actor::System, user(1)).await.unwrap_err();
 

@@ -17,6 +17,7 @@ mod faulting;
 mod idempotency;
 mod listing;
 mod losing;
+mod quota;
 mod reading;
 mod refusing;
 mod resuming;

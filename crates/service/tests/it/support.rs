@@ -1,6 +1,5 @@
 use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -186,23 +185,25 @@ pub(crate) async fn read(download: object_store_storage::Download) -> Bytes {
 
 /// Runs `main` until it has waited `nth` times, then the whole of `meanwhile` beside it. The second value is whether
 /// `main` was still under way.
-pub(crate) async fn with_meanwhile<T>(
+pub(crate) fn with_meanwhile<T>(
     main: impl Future<Output = T>,
     nth: usize,
     meanwhile: impl Future<Output = ()>,
-) -> (T, bool) {
-    let mut main = pin!(main);
-    let mut suspensions = 0;
-    let finished = poll_fn(|context| match main.as_mut().poll(context) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => {
-            suspensions += 1;
-            if suspensions == nth { Poll::Ready(None) } else { Poll::Pending }
+) -> impl Future<Output = (T, bool)> {
+    let (mut main, meanwhile) = (Box::pin(main), Box::pin(meanwhile));
+    async move {
+        let mut suspensions = 0;
+        let finished = poll_fn(|context| match main.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => {
+                suspensions += 1;
+                if suspensions == nth { Poll::Ready(None) } else { Poll::Pending }
+            }
+        })
+        .await;
+        match finished {
+            Some(output) => (output, false),
+            None => (futures::join!(main, meanwhile).0, true),
         }
-    })
-    .await;
-    match finished {
-        Some(output) => (output, false),
-        None => (futures::join!(main, meanwhile).0, true),
     }
 }
