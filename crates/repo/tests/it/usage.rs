@@ -156,7 +156,7 @@ async fn counters_are_compared_page_by_page(test: TestDatabase) {
         async |after, limit| UsageRepo::compare(&mut test.db.reader().await.unwrap(), after, limit).await.unwrap();
     let all = compare(None, 9).await;
     assert_eq!(all.iter().map(|counter| counter.user_id).collect::<Vec<_>>(), users);
-    assert_eq!(all.iter().map(|counter| counter.agrees()).collect::<Vec<_>>(), [false, true, false]);
+    assert_eq!(all.iter().map(object_store_repo::UsageComparison::agrees).collect::<Vec<_>>(), [false, true, false]);
     assert_eq!((all[0].reserved_bytes, all[0].true_reserved_bytes), (2, 0));
     assert_eq!(compare(None, 2).await, all[..2]);
     assert_eq!(compare(Some(users[1]), 2).await, all[2..]);

@@ -21,6 +21,7 @@ mod quota;
 mod reading;
 mod refusing;
 mod resuming;
+mod same_facts;
 mod signing;
 mod sweeping;
 mod unknown_commits;
