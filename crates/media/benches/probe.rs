@@ -1,7 +1,11 @@
-//! Time and bytes read per format, against `imagesize` and `hound` in the same run: `cargo bench -p object-store-media`.
+//! Time and bytes read per format, against `imagesize` and `hound` in the same run, and the processor time of the costliest
+//! hostile files: `cargo bench -p object-store-media`.
 //!
 //! Inputs come from the tests' own writers, so the figures say what reading costs, not what files usually hold.
 
+#[expect(dead_code, clippy::unwrap_used, reason = "the tests use more of it, and may fail in it")]
+#[path = "../tests/it/endless.rs"]
+mod endless;
 #[expect(dead_code, clippy::unwrap_used, reason = "the tests use more of it, and may fail in it")]
 #[path = "../tests/it/write.rs"]
 mod write;
@@ -10,11 +14,16 @@ use std::hint::black_box;
 use std::io::Cursor;
 use std::time::{Duration, Instant};
 
-use object_store_media::{Format, FormatSet, Policy, probe};
+use cpu_time::ThreadTime;
+use object_store_media::{Format, FormatSet, Policy, Spent, probe, probe_spending};
 
 /// Batches, of which the fastest counts, and calls in each.
 const BATCHES: usize = 30;
 const CALLS: u32 = 200;
+/// What no file may take.
+const MOST: Duration = Duration::from_millis(50);
+/// How many of the costliest files are shown.
+const SHOWN: usize = 8;
 
 fn main() {
     // `cargo test --benches` runs this, too: then once is enough.
@@ -31,6 +40,33 @@ fn main() {
             (format!("{name} {}", shown(theirs)), format!("{:.1}", ours.as_secs_f64() / theirs.as_secs_f64()))
         });
         println!("{:<12} {:>9} {read:>12} {:>10} {name:>20} {ratio:>8}", format.name(), bytes.len(), shown(ours));
+    }
+    show_hostile(quick, &policy);
+}
+
+/// Prints the costliest files that were made to be costly, and the highest processor time against what is allowed.
+fn show_hostile(quick: bool, policy: &Policy) {
+    let files = endless::rows().chain(endless::large_tags());
+    let mut costs: Vec<(Duration, &str, u64, Spent)> = files
+        .take(if quick { 1 } else { usize::MAX })
+        .map(|(name, file)| {
+            // What disturbs a measurement makes it longer.
+            let runs = (0..3).map(|_| {
+                let start = ThreadTime::now();
+                let (_, spent) = black_box(probe_spending(black_box(file.clone()), policy));
+                (start.elapsed(), spent)
+            });
+            let (time, spent) = runs.min_by_key(|(time, _)| *time).unwrap_or_default();
+            (time, name, file.len(), spent)
+        })
+        .collect();
+    costs.sort_by_key(|(time, ..)| std::cmp::Reverse(*time));
+    println!("\n{:<20} {:>9} {:>10} {:>9} {:>7} {:>7}", "hostile file", "size", "cpu time", "bytes", "seeks", "steps");
+    for (time, name, len, spent) in costs.iter().take(SHOWN) {
+        println!("{name:<20} {len:>9} {:>10} {:>9} {:>7} {:>7}", shown(*time), spent.bytes, spent.seeks, spent.steps);
+    }
+    if let Some((time, name, ..)) = costs.first() {
+        println!("highest of {} files: {} ({name}); allowed: {}", costs.len(), shown(*time), shown(MOST));
     }
 }
 

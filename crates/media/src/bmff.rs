@@ -110,10 +110,12 @@ fn by_brand(brand: [u8; 4]) -> Option<Detected> {
     })
 }
 
-/// A generic picture brand: the compatible ones tell the codec.
+/// A generic picture brand: the compatible ones tell the codec. The only writers that name two are those of AVIF.
 fn still(brands: &[[u8; 4]]) -> Detected {
-    let settled = brands.iter().filter_map(|brand| by_brand(*brand));
-    settled.into_iter().next().unwrap_or(Detected::Refused("image/heif"))
+    const AVIF: Detected = Detected::Format(Format::Avif);
+    let settled: Vec<Detected> = brands.iter().filter_map(|brand| by_brand(*brand)).collect();
+    let avif = settled.contains(&AVIF).then_some(AVIF);
+    avif.or(settled.first().copied()).unwrap_or(Detected::Refused("image/heif"))
 }
 
 /// A generic film brand: sound unless the head already shows a film codec. (A picture track alone may be cover art.)

@@ -49,9 +49,18 @@ pub(crate) fn u64_le(data: &[u8], offset: usize) -> u64 {
     u64::from_le_bytes(array(data, offset))
 }
 
-/// Where `needle` first lies in `data`.
+/// Where `needle` first lies in `data`; an empty one lies nowhere.
 pub(crate) fn find(data: &[u8], needle: &[u8]) -> Option<usize> {
-    data.windows(needle.len().max(1)).position(|window| window == needle)
+    let (first, rest) = needle.split_first()?;
+    let mut at = 0;
+    loop {
+        // Comparing all of it at every place would take several times as long.
+        at += data.get(at..)?.iter().position(|byte| byte == first)?;
+        if data.get(at + 1..).is_some_and(|behind| behind.starts_with(rest)) {
+            return Some(at);
+        }
+        at += 1;
+    }
 }
 
 /// Where `needle` last lies in `data`.

@@ -136,6 +136,9 @@ pub(crate) enum Fault {
 /// The bytes stop inside something that they announced.
 pub(crate) const TRUNCATED: &str = "it ends before its structure does";
 
+/// A reader panicked: a bug of ours or of a library.
+pub(crate) const PANICKED: &str = "it cannot be read without a failure";
+
 impl Fault {
     pub(crate) fn into_error(self, format: Format) -> MediaError {
         match self {

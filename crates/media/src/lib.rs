@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod archive;
 mod audio;
 mod bmff;
 mod bytes;
@@ -38,5 +39,5 @@ pub use detect::{Detected, detect};
 pub use error::MediaError;
 pub use facts::{AudioFacts, Codec, DurationSource, Facts, ImageFacts, Probe};
 pub use format::{Format, FormatSet, Kind};
-pub use policy::{Budget, Limits, Policy};
-pub use probe::{identify, probe};
+pub use policy::{Budget, Limits, Policy, Spent};
+pub use probe::{identify, probe, probe_spending};

@@ -31,21 +31,33 @@ pub struct Limits {
     pub budget: Budget,
 }
 
-/// What one probe may spend before it gives up.
+/// What one probe may spend before it gives up. Together they bound its time, whatever the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     /// Bytes fetched from the source; 64 MiB by default.
     pub bytes: u64,
     /// Seeks of the source: over a remote object, requests; 16,384 by default.
     pub seeks: u64,
-    /// Chunks, boxes, pages and frames looked at; 150,000 by default.
+    /// Steps of the readers; 500,000 by default. One step is a chunk, box, page or frame, a look at fetched bytes, or 64
+    /// bytes that are looked through.
     pub steps: u64,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { bytes: 64 << 20, seeks: 16_384, steps: 150_000 }
+        Self { bytes: 64 << 20, seeks: 16_384, steps: 500_000 }
     }
+}
+
+/// What a probe spent of its [`Budget`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spent {
+    /// Bytes fetched from the source.
+    pub bytes: u64,
+    /// Seeks of the source, besides the one that finds its length.
+    pub seeks: u64,
+    /// Steps of the readers.
+    pub steps: u64,
 }
 
 impl Default for Limits {

@@ -1,16 +1,16 @@
 //! The whole job: type, policy, facts.
 
 use std::io::{Cursor, Read, Seek};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::audio;
 use crate::declared::{declared_matches, is_undeclared};
-use crate::detect::{Detected, detect};
-use crate::error::{Fault, MediaError};
+use crate::detect::{Detected, UNKNOWN, detect};
+use crate::error::{Fault, MediaError, PANICKED};
 use crate::facts::{Facts, Probe};
 use crate::format::Format;
-use crate::image;
-use crate::policy::{Limits, Policy};
+use crate::policy::{Limits, Policy, Spent};
 use crate::source::Source;
+use crate::{archive, audio, image};
 
 /// How far a markup prologue is followed to find out what it is the prologue of.
 const MARKUP_HEAD: usize = 64 << 10;
@@ -20,10 +20,26 @@ const MARKUP_HEAD: usize = 64 << 10;
 /// The type comes from content alone. Nothing is decoded; no more than the policy's budget is read. An error of the
 /// source itself is always [`MediaError::Read`], so that an outage is never mistaken for a broken file.
 pub fn probe<S: Read + Seek>(source: S, policy: &Policy) -> Result<Probe, MediaError> {
-    let mut source = Source::open(source, policy.limits.budget)?;
-    let format = admitted_type(&mut source, policy)?;
-    let facts = read_facts(&mut source, format, &policy.limits).map_err(|fault| fault.into_error(format))?;
-    Ok(Probe { format, facts, bytes_read: source.bytes_read() })
+    probe_spending(source, policy).0
+}
+
+/// What [`probe`] answers, and what it spent, whether or not there are facts.
+pub fn probe_spending<S: Read + Seek>(source: S, policy: &Policy) -> (Result<Probe, MediaError>, Spent) {
+    let mut source = match Source::open(source, policy.limits.budget) {
+        Ok(source) => source,
+        Err(error) => return (Err(error), Spent::default()),
+    };
+    let answer = read(&mut source, policy);
+    (answer, source.spent())
+}
+
+/// A panic, ours or a library's, would be a bug, but must not take down whoever asked: it refuses the file.
+fn read<S: Read + Seek>(source: &mut Source<S>, policy: &Policy) -> Result<Probe, MediaError> {
+    let format = catch_unwind(AssertUnwindSafe(|| admitted_type(source, policy)));
+    let format = format.unwrap_or_else(|_| Err(MediaError::unsupported(UNKNOWN)))?;
+    let facts = catch_unwind(AssertUnwindSafe(|| read_facts(source, format, &policy.limits)));
+    let facts = facts.unwrap_or(Err(Fault::Corrupt(PANICKED))).map_err(|fault| fault.into_error(format))?;
+    Ok(Probe { format, facts, bytes_read: source.spent().bytes })
 }
 
 /// Finds out what a file is of which only the beginning is at hand, and checks that against `policy`. 64 KiB tell nearly
@@ -57,7 +73,7 @@ fn find_type<S: Read + Seek>(source: &mut Source<S>) -> Result<Detected, MediaEr
     let detected = match detect(source.head()) {
         Detected::Format(Format::Mp3) => audio::behind_tags(source).map(Detected::Format),
         Detected::Refused("text/html" | "text/xml") => source.up_to(0, MARKUP_HEAD).map(|head| detect(&head)),
-        Detected::Refused(crate::detect::UNKNOWN) => audio::behind_junk(source),
+        Detected::Refused(UNKNOWN) => audio::behind_junk(source),
         settled => Ok(settled),
     };
     detected.map_err(|fault| fault.into_error(Format::Mp3))
@@ -80,12 +96,14 @@ fn admit(format: Format, policy: &Policy) -> Result<(), MediaError> {
 }
 
 fn read_facts<S: Read + Seek>(source: &mut Source<S>, format: Format, limits: &Limits) -> Result<Facts, Fault> {
-    match format.kind() {
-        crate::Kind::Image => image::facts(source, format, limits).map(Facts::Image),
+    let facts = match format.kind() {
+        crate::Kind::Image => Facts::Image(image::facts(source, format, limits)?),
         crate::Kind::Audio => {
             let facts = audio::facts(source, format)?;
             limits.check_duration(facts.duration_ms)?;
-            Ok(Facts::Audio(facts))
+            Facts::Audio(facts)
         }
-    }
+    };
+    archive::check_end(source)?;
+    Ok(facts)
 }

@@ -1,18 +1,22 @@
 //! The budgeted, caching reader that every format reader works on.
 
-use std::io::{self, BufRead, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
 
 use crate::error::{Fault, MediaError, TRUNCATED};
-use crate::policy::Budget;
+use crate::policy::{Budget, Spent};
 
-/// The first fetch and the smallest later one. It settles most formats at once.
-const SMALL: usize = 4 << 10;
+/// The first fetch. It settles most formats at once.
+const FIRST: usize = 4 << 10;
+/// The fetch after a hop, where often no more than one header is looked at.
+const SMALL: usize = 1 << 10;
 /// The largest fetch: sequential reading grows up to it, so that a walk costs few requests.
 const LARGE: usize = 64 << 10;
 /// A hop no longer than this counts as sequential: fetching the gap is cheaper than another request.
-const GAP: u64 = 8 << 10;
+const GAP: u64 = 2 << 10;
 /// Blocks kept besides the head.
-const KEPT: usize = 6;
+const KEPT: usize = 12;
+/// Bytes that are handed out for one step: looking through them takes about as long as a look for them.
+const BYTES_A_STEP: usize = 64;
 
 struct Block {
     start: u64,
@@ -39,9 +43,7 @@ pub(crate) struct Source<S> {
     blocks: Vec<Block>,
     last_size: usize,
     budget: Budget,
-    bytes_read: u64,
-    seeks: u64,
-    steps: u64,
+    spent: Spent,
 }
 
 impl<S: Read + Seek> Source<S> {
@@ -54,13 +56,11 @@ impl<S: Read + Seek> Source<S> {
             inner_at: None,
             head: Block { start: 0, data: Vec::new() },
             blocks: Vec::new(),
-            last_size: SMALL,
+            last_size: FIRST,
             budget,
-            bytes_read: 0,
-            seeks: 0,
-            steps: 0,
+            spent: Spent::default(),
         };
-        source.head = source.fetch(0, SMALL)?;
+        source.head = source.fetch(0, FIRST, Vec::new())?;
         Ok(source)
     }
 
@@ -68,8 +68,23 @@ impl<S: Read + Seek> Source<S> {
         self.len
     }
 
-    pub(crate) fn bytes_read(&self) -> u64 {
-        self.bytes_read
+    /// What was spent so far.
+    pub(crate) fn spent(&self) -> Spent {
+        self.spent
+    }
+
+    /// Reads bytes that were put together in memory, on the account of this source.
+    pub(crate) fn aside<T>(
+        &mut self,
+        data: Vec<u8>,
+        read: impl FnOnce(&mut Source<Cursor<Vec<u8>>>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let budget = Budget { bytes: u64::MAX, seeks: u64::MAX, ..self.budget };
+        let mut beside = Source::open(Cursor::new(data), budget)?;
+        beside.spent.steps = self.spent.steps;
+        let answer = read(&mut beside);
+        self.spent.steps = beside.spent.steps;
+        answer
     }
 
     /// The first 4 KiB, or less when the file is shorter.
@@ -79,21 +94,17 @@ impl<S: Read + Seek> Source<S> {
 
     /// Whether `bytes` more may be fetched with half of the budget left over.
     pub(crate) fn affords(&self, bytes: u64) -> bool {
-        self.bytes_read.saturating_add(bytes) <= self.budget.bytes / 2
+        self.spent.bytes.saturating_add(bytes) <= self.budget.bytes / 2
     }
 
-    /// Counts one chunk, box, page or frame: what bounds every loop.
+    /// Counts one chunk, box, page or frame. Looking at its bytes counts by itself, so no loop over them is unbounded.
     pub(crate) fn step(&mut self) -> Result<(), Fault> {
-        self.steps += 1;
-        if self.steps > self.budget.steps {
-            return Err(MediaError::BudgetExceeded { resource: "steps", limit: self.budget.steps }.into());
-        }
-        Ok(())
+        Ok(self.take_steps(1)?)
     }
 
-    /// Whether so few chunks, pages or frames may still be looked at that counting them all is given up.
+    /// Whether so few steps are left that counting all frames or pages is given up.
     pub(crate) fn is_tired(&self) -> bool {
-        self.steps > self.budget.steps - self.budget.steps / 4
+        self.spent.steps > self.budget.steps - self.budget.steps / 4
     }
 
     /// Fills as much of `buffer` as the file holds from `offset`; answers how much.
@@ -111,6 +122,7 @@ impl<S: Read + Seek> Source<S> {
             }
             done += n;
         }
+        self.take_steps(done / BYTES_A_STEP)?;
         Ok(done)
     }
 
@@ -144,8 +156,17 @@ impl<S: Read + Seek> Source<S> {
         View { source: self, at: 0, failure: None }
     }
 
+    fn take_steps(&mut self, count: usize) -> Result<(), MediaError> {
+        self.spent.steps = self.spent.steps.saturating_add(count as u64);
+        if self.spent.steps > self.budget.steps {
+            return Err(MediaError::BudgetExceeded { resource: "steps", limit: self.budget.steps });
+        }
+        Ok(())
+    }
+
     /// The cached bytes from `offset` on, fetched if need be; empty past the end. `wanted` sizes a fetch.
     fn cached(&mut self, offset: u64, wanted: usize) -> Result<&[u8], MediaError> {
+        self.take_steps(1)?;
         if offset >= self.len {
             return Ok(&[]);
         }
@@ -168,31 +189,29 @@ impl<S: Read + Seek> Source<S> {
 
     /// Fetches a block and keeps it; answers where.
     fn keep(&mut self, offset: u64, wanted: usize) -> Result<usize, MediaError> {
-        let block = self.fetch_around(offset, wanted)?;
-        if self.blocks.len() == KEPT {
-            self.blocks.remove(0);
-        }
-        self.blocks.push(block);
-        Ok(self.blocks.len() - 1)
-    }
-
-    fn fetch_around(&mut self, offset: u64, wanted: usize) -> Result<Block, MediaError> {
         let last_end = self.blocks.last().map_or_else(|| self.head.end(), Block::end);
         let sequential = offset >= last_end && offset - last_end <= GAP;
         let size = if sequential { (self.last_size * 2).min(LARGE) } else { SMALL };
         self.last_size = size.max(wanted.min(LARGE));
-        self.fetch(offset, self.last_size)
+        // What is at hand is not fetched again.
+        let known = self.blocks.iter().map(|block| block.start).filter(|start| *start > offset).min();
+        let unknown = known.map_or(usize::MAX, |start| usize::try_from(start - offset).unwrap_or(usize::MAX));
+        let memory = if self.blocks.len() == KEPT { self.blocks.remove(0).data } else { Vec::new() };
+        let block = self.fetch(offset, self.last_size.min(unknown), memory)?;
+        self.blocks.push(block);
+        Ok(self.blocks.len() - 1)
     }
 
-    /// Reads `size` bytes at `start`, fewer only at the end of the file.
-    fn fetch(&mut self, start: u64, size: usize) -> Result<Block, MediaError> {
+    /// Reads `size` bytes at `start` into `data`, fewer only at the end of the file.
+    fn fetch(&mut self, start: u64, size: usize, mut data: Vec<u8>) -> Result<Block, MediaError> {
         let size = size.min(usize::try_from(self.len - start).unwrap_or(usize::MAX));
-        self.bytes_read += size as u64;
-        if self.bytes_read > self.budget.bytes {
+        let bytes = self.spent.bytes.saturating_add(size as u64);
+        if bytes > self.budget.bytes {
             return Err(MediaError::BudgetExceeded { resource: "bytes", limit: self.budget.bytes });
         }
         self.go_to(start)?;
-        let mut data = vec![0; size];
+        self.spent.bytes = bytes;
+        data.resize(size, 0);
         let result = self.inner.read_exact(&mut data);
         self.inner_at = result.is_ok().then_some(start + size as u64);
         // A source shorter than it said is a failing source, not a broken file.
@@ -204,10 +223,10 @@ impl<S: Read + Seek> Source<S> {
         if self.inner_at == Some(start) {
             return Ok(());
         }
-        self.seeks += 1;
-        if self.seeks > self.budget.seeks {
+        if self.spent.seeks >= self.budget.seeks {
             return Err(MediaError::BudgetExceeded { resource: "seeks", limit: self.budget.seeks });
         }
+        self.spent.seeks += 1;
         self.inner.seek(SeekFrom::Start(start)).map_err(MediaError::Read)?;
         Ok(())
     }
@@ -248,6 +267,8 @@ impl<S: Read + Seek> BufRead for View<'_, S> {
     }
 
     fn consume(&mut self, amount: usize) {
+        // What is too much is told by the next look.
+        let _ = self.source.take_steps(amount / BYTES_A_STEP);
         self.at = self.at.saturating_add(amount as u64);
     }
 }

@@ -1,10 +1,12 @@
 //! AAC in ADTS frames (ISO/IEC 14496-3 annex 1.A). There is no length anywhere: all frames are counted.
+//!
+//! The header tells the core of the coder. Whether bands are replicated on top, at twice the rate, only a decoder sees.
 
 use std::io::{Read, Seek};
 
-use super::skip_id3;
 use super::tags::{self, Tags};
-use crate::bytes::{array, slice};
+use super::{after_id3, find_adts, skip_id3};
+use crate::bytes::{array, slice, u8_at};
 use crate::error::Fault;
 use crate::facts::{AudioFacts, Codec, DurationSource};
 use crate::source::Source;
@@ -12,6 +14,10 @@ use crate::source::Source;
 const MAX_WALK: u64 = 16 << 20;
 /// Frames that an estimate is made of when the file is too large to count.
 const SAMPLED_FRAMES: u64 = 2000;
+/// Junk between frames that is skipped before the rest is given up.
+const MAX_GAP: usize = 64 << 10;
+/// How much is looked through for a frame at a time.
+const PIECE: usize = 1024;
 
 /// Sampling frequencies by index (ISO/IEC 14496-3 table 1.18).
 pub(super) const RATES: [u32; 13] =
@@ -49,10 +55,57 @@ pub(crate) fn frames_agree(data: &[u8]) -> bool {
     next.len() == 7 && parse(array(next, 0)).is_some_and(|next| next.rate == first.rate)
 }
 
+/// The first place within `reach` bytes of `from` where frames follow each other: two right there, three elsewhere.
+pub(super) fn find_first<S: Read + Seek>(
+    source: &mut Source<S>,
+    from: u64,
+    reach: usize,
+) -> Result<Option<u64>, Fault> {
+    if let Some(first) = parse(source.padded(from)?)
+        && follow(source, from, first, 2)?
+    {
+        return Ok(Some(from));
+    }
+    let mut done = 0;
+    while done < reach {
+        let at = from + done as u64;
+        let data = source.up_to(at, PIECE)?;
+        for (offset, header) in data.windows(7).enumerate() {
+            if u8_at(header, 0) == 0xFF
+                && let Some(frame) = parse(array(header, 0))
+                && follow(source, at + offset as u64, frame, 3)?
+            {
+                return Ok(Some(at + offset as u64));
+            }
+        }
+        if data.len() < PIECE {
+            break;
+        }
+        // A header may lie across the edge.
+        done += PIECE - 6;
+    }
+    Ok(None)
+}
+
+/// Whether so many frames in a row agree.
+fn follow<S: Read + Seek>(source: &mut Source<S>, mut at: u64, first: Frame, wanted: u32) -> Result<bool, Fault> {
+    source.step()?;
+    let mut frame = first;
+    for _ in 1..wanted {
+        at += frame.len;
+        match parse(source.padded(at)?) {
+            Some(next) if next.rate == first.rate => frame = next,
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
 pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>) -> Result<AudioFacts, Fault> {
     let mut tags = Tags::default();
-    let start = skip_id3(source)?;
+    let tag_end = skip_id3(source)?;
     tags::id3v2(source, 0, &mut tags)?;
+    let start = find_adts(source, tag_end)?.unwrap_or(tag_end);
     let first = parse(source.padded(start)?).ok_or(Fault::Corrupt("it has no ADTS frame"))?;
     let all = source.len() - start;
     let countable = all <= MAX_WALK && source.affords(all);
@@ -80,22 +133,39 @@ struct Walk {
     given_up: bool,
 }
 
-/// Samples and bytes of up to `most` whole frames.
+/// Samples and bytes of up to `most` whole frames. Junk between them is skipped while frames follow it, and tags, which
+/// segments of broadcasts start with, are hopped over.
 fn walk<S: Read + Seek>(source: &mut Source<S>, start: u64, first: Frame, most: u64) -> Result<Walk, Fault> {
-    let (mut samples, mut at) = (0, start);
+    let mut walk = Walk { samples: 0, bytes: 0, given_up: false };
+    let mut at = start;
     for _ in 0..most {
         source.step()?;
         if source.is_tired() {
-            return Ok(Walk { samples, bytes: at - start, given_up: true });
+            walk.given_up = true;
+            break;
         }
         let frame = parse(source.padded(at)?);
-        match frame.filter(|frame| frame.rate == first.rate && at + frame.len <= source.len()) {
-            Some(frame) => {
-                samples += frame.samples;
+        match frame.filter(|frame| frame.rate == first.rate) {
+            Some(frame) if at + frame.len <= source.len() => {
+                walk.samples += frame.samples;
+                walk.bytes += frame.len;
                 at += frame.len;
             }
-            None => break,
+            Some(_) => break,
+            None if at >= source.len() => break,
+            None => match after_gap(source, at)? {
+                Some(next) => at = next,
+                None => break,
+            },
         }
     }
-    Ok(Walk { samples, bytes: at - start, given_up: false })
+    Ok(walk)
+}
+
+/// Where frames go on after a tag or junk.
+fn after_gap<S: Read + Seek>(source: &mut Source<S>, at: u64) -> Result<Option<u64>, Fault> {
+    match after_id3(source, at)? {
+        Some(next) => Ok(Some(next)),
+        None => find_first(source, at + 1, MAX_GAP),
+    }
 }

@@ -19,7 +19,11 @@ struct Common {
 pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>) -> Result<AudioFacts, Fault> {
     let form = source.array::<12>(0)?;
     let compressed = form.ends_with(b"AIFC");
-    let end = source.len().min(8 + u64::from(u32_be(&form, 4)));
+    // Recorders that cannot go back leave the sizes at zero.
+    let end = match u32_be(&form, 4) {
+        0 => source.len(),
+        size => source.len().min(8 + u64::from(size)),
+    };
     let mut tags = Tags::default();
     let mut common = None;
     let mut sound = None;
@@ -31,7 +35,13 @@ pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>) -> Result<AudioFacts
         match slice(&header, 0, 4) {
             b"COMM" if common.is_none() => common = Some(read_common(&source.up_to(body, 22)?, compressed)?),
             // The sound starts after an offset and a block size.
-            b"SSND" => sound = Some(len.min(source.len().saturating_sub(body)).saturating_sub(8)),
+            b"SSND" => {
+                let len = if len == 0 { u64::MAX } else { len };
+                sound = Some(len.min(source.len().saturating_sub(body)).saturating_sub(8));
+                if len == u64::MAX {
+                    break;
+                }
+            }
             b"NAME" => tags.title(&tags::chunk_text(source, body, len)?),
             b"AUTH" => tags.artist(&tags::chunk_text(source, body, len)?),
             b"ID3 " => tags::id3v2(source, body, &mut tags)?,
@@ -51,8 +61,10 @@ pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>) -> Result<AudioFacts
     let frame_len = u64::from(bits.div_ceil(8)) * u64::from(common.channels);
     let held = present.checked_div(frame_len).unwrap_or_default();
     let (frames, from) = match common.codec {
-        // What is not there does not last.
-        Codec::Pcm | Codec::PcmFloat | Codec::ALaw | Codec::MuLaw if held < u64::from(common.frames) => {
+        // What is not there does not last, and what is there lasts though nobody counted it.
+        Codec::Pcm | Codec::PcmFloat | Codec::ALaw | Codec::MuLaw
+            if held < u64::from(common.frames) || common.frames == 0 =>
+        {
             (held, DurationSource::Counted)
         }
         _ => (u64::from(common.frames), DurationSource::Header),

@@ -327,9 +327,12 @@ fn read_aac(data: &[u8], format: StreamFormat) -> Result<StreamFormat, Fault> {
         return Err(MediaError::unsupported(format!("audio/mp4; codecs=mp4a.40.{object}")).into());
     }
     let mut rate = core_rate;
+    // Layouts by number (ISO/IEC 23001-8 table 8); 0 means that the stream describes its own.
     let mut channels = match layout {
         0 => format.channels,
-        7 => 8,
+        7 | 12 | 14 => 8,
+        11 => 7,
+        13 => 24,
         count => u16::try_from(count).unwrap_or_default(),
     };
     // Spectral band replication plays at twice the core's rate; parametric stereo makes two channels of one.
@@ -338,6 +341,7 @@ fn read_aac(data: &[u8], format: StreamFormat) -> Result<StreamFormat, Fault> {
         channels = if object == 29 { 2 } else { channels };
     } else if let Some(extended) = bits.extended_rate(object) {
         rate = extended;
+        channels = if channels == 1 && bits.parametric_stereo() { 2 } else { channels };
     } else if u64::from(format.rate) == u64::from(core_rate) * 2 {
         rate = format.rate;
     }
@@ -373,6 +377,11 @@ impl Bits<'_> {
         self.take(if core_coder == 1 { 15 } else { 1 });
         let announced = self.take(11) == 0x2B7 && self.object_type() == 5 && self.take(1) == 1;
         announced.then(|| self.sample_rate()).filter(|rate| *rate > 0)
+    }
+
+    /// Whether two channels are made of one; follows the rate that is announced so.
+    fn parametric_stereo(&mut self) -> bool {
+        self.take(11) == 0x548 && self.take(1) == 1
     }
 
     fn sample_rate(&mut self) -> u32 {
@@ -490,4 +499,39 @@ fn read_item_list<S: Read + Seek>(source: &mut Source<S>, moov: Box4, tags: &mut
         if &item.kind == b"\xa9nam" { tags.title(&value) } else { tags.artist(&value) }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A decoder configuration from numbers and their widths.
+    fn config(fields: &[(u32, usize)]) -> Vec<u8> {
+        let bits: Vec<u32> =
+            fields.iter().flat_map(|(value, width)| (0..*width).rev().map(move |at| value >> at & 1)).collect();
+        bits.chunks(8)
+            .map(|byte| byte.iter().enumerate().fold(0, |sum, (at, bit)| sum | u8::try_from(*bit).unwrap() << (7 - at)))
+            .collect()
+    }
+
+    fn read(fields: &[(u32, usize)], stated_rate: u32) -> (u32, u16) {
+        let format = StreamFormat { codec: Codec::Aac, rate: stated_rate, channels: 2, bits: None, bitrate: None };
+        let format = read_aac(&config(fields), format).unwrap();
+        (format.rate, format.channels)
+    }
+
+    #[test]
+    fn replicated_bands_and_parametric_stereo_are_heard() {
+        // LC at 22050 Hz, mono, then what older decoders do not see.
+        let core = [(2, 5), (7, 4), (1, 4), (0, 3)];
+        assert_eq!(read(&core, 22_050), (22_050, 1));
+        assert_eq!(read(&core, 44_100), (44_100, 1), "stated outside only");
+        let replicated = [&core[..], &[(0x2B7, 11), (5, 5), (1, 1), (4, 4)]].concat();
+        assert_eq!(read(&replicated, 22_050), (44_100, 1));
+        let stereo = [&replicated[..], &[(0x548, 11), (1, 1)]].concat();
+        assert_eq!(read(&stereo, 22_050), (44_100, 2));
+        // Announced at once: replication, and stereo.
+        assert_eq!(read(&[(5, 5), (7, 4), (1, 4), (4, 4), (2, 5)], 22_050), (44_100, 1));
+        assert_eq!(read(&[(29, 5), (7, 4), (1, 4), (4, 4), (2, 5)], 22_050), (44_100, 2));
+    }
 }

@@ -225,10 +225,10 @@ pub(super) fn stream_facts<S: Read + Seek>(
 }
 
 impl Summary {
-    /// A summary without frames says nothing, and one of far fewer bytes than there are was made for another file: for
-    /// the first of several that were joined.
+    /// A summary without frames says nothing, and one of fewer bytes than there are was made for another file: for the
+    /// first of several that were joined. Tags at the end that are not known here are short.
     fn describes(&self, present: u64) -> bool {
-        self.frames > 0 && self.bytes.is_none_or(|bytes| present <= bytes + bytes / 10 + (64 << 10))
+        self.frames > 0 && self.bytes.is_none_or(|bytes| present <= bytes + bytes / 16 + (8 << 10))
     }
 }
 

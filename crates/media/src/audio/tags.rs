@@ -1,11 +1,10 @@
 //! Title and artist out of tags. Readers hop over everything else, pictures above all, without fetching it.
 
-use std::io::{Cursor, Read, Seek};
+use std::io::{Read, Seek};
 
 use crate::bytes::{slice, u8_at, u16_be, u24_be, u32_be, u32_le};
 use crate::error::Fault;
 use crate::facts::AudioFacts;
-use crate::policy::Budget;
 use crate::source::Source;
 use crate::text;
 
@@ -59,8 +58,7 @@ pub(super) fn id3v2<S: Read + Seek>(source: &mut Source<S>, at: u64, tags: &mut 
         let len = usize::try_from(end - at - 10).unwrap_or(MAX_UNSYNCHRONISED).min(MAX_UNSYNCHRONISED);
         let plain = undo_unsynchronisation(&source.up_to(at + 10, len)?);
         let end = plain.len() as u64;
-        let mut plain = Source::open(Cursor::new(plain), Budget::default())?;
-        return id3_frames(&mut plain, 0, end, version, flags, tags);
+        return source.aside(plain, |plain| id3_frames(plain, 0, end, version, flags, tags));
     }
     id3_frames(source, at + 10, end.min(source.len()), version, flags, tags)
 }
@@ -239,12 +237,11 @@ pub(super) fn vorbis_comments<S: Read + Seek>(
             break;
         }
         source.step()?;
-        let entry = source.up_to(at, 4 + MAX_VALUE)?;
-        let len = usize::try_from(u32_le(&entry, 0)).unwrap_or(usize::MAX);
-        let entry = slice(&entry, 4, len);
+        let len = usize::try_from(u32_le(&source.up_to(at, 4)?, 0)).unwrap_or(usize::MAX);
+        let entry = source.up_to(at + 4, len.min(MAX_VALUE))?;
         let key_len = entry.iter().position(|byte| *byte == b'=').unwrap_or(entry.len());
-        let value = text::utf8(slice(entry, key_len + 1, usize::MAX));
-        match slice(entry, 0, key_len).to_ascii_lowercase().as_slice() {
+        let value = text::utf8(slice(&entry, key_len + 1, usize::MAX));
+        match slice(&entry, 0, key_len).to_ascii_lowercase().as_slice() {
             b"title" => tags.title(&value),
             b"artist" => tags.artist(&value),
             _ => {}
@@ -255,10 +252,13 @@ pub(super) fn vorbis_comments<S: Read + Seek>(
 }
 
 /// Reads Vorbis comments that were put together in memory.
-pub(super) fn vorbis_comments_in(data: Vec<u8>, tags: &mut Tags) -> Result<(), Fault> {
+pub(super) fn vorbis_comments_in<S: Read + Seek>(
+    source: &mut Source<S>,
+    data: Vec<u8>,
+    tags: &mut Tags,
+) -> Result<(), Fault> {
     let end = data.len() as u64;
-    let mut source = Source::open(Cursor::new(data), Budget::default())?;
-    vorbis_comments(&mut source, 0, end, tags)
+    source.aside(data, |data| vorbis_comments(data, 0, end, tags))
 }
 
 /// One value of a chunk: RIFF `INFO`, AIFF `NAME` and `AUTH`.
@@ -269,7 +269,10 @@ pub(super) fn chunk_text<S: Read + Seek>(source: &mut Source<S>, at: u64, len: u
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use super::*;
+    use crate::policy::Budget;
 
     fn read(tag: Vec<u8>) -> Tags {
         let mut tags = Tags::default();

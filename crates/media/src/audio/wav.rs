@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::tags::{self, Tags};
 use super::{check_stream, mpeg};
+use crate::archive;
 use crate::bytes::{u16_be, u16_le, u32_be, u32_le};
 use crate::error::{Fault, MediaError};
 use crate::facts::{AudioFacts, Codec, DurationSource};
@@ -99,6 +100,9 @@ fn walk<S: Read + Seek>(source: &mut Source<S>, riff: &Riff, tags: &mut Tags) ->
             b"LIST" => read_info(source, riff, &chunk, tags)?,
             b"id3 " | b"ID3 " => tags::id3v2(source, chunk.body, tags)?,
             _ => {}
+        }
+        if &chunk.id != b"data" {
+            archive::check(source, chunk.body, chunk.claimed_end())?;
         }
         chunks.end = chunk.next_at().min(source.len());
         at = chunk.next_at();

@@ -23,7 +23,6 @@ const AUDIO: u32 = 0xE1;
 const SAMPLING_FREQUENCY: u32 = 0xB5;
 const OUTPUT_FREQUENCY: u32 = 0x78B5;
 const CHANNELS: u32 = 0x9F;
-const BIT_DEPTH: u32 = 0x6264;
 const CLUSTER: u32 = 0x1F43_B675;
 const TIMESTAMP: u32 = 0xE7;
 const SIMPLE_BLOCK: u32 = 0xA3;
@@ -49,7 +48,6 @@ struct Track {
     codec: String,
     rate: f64,
     channels: u64,
-    bits: Option<u16>,
 }
 
 #[derive(Default)]
@@ -80,7 +78,6 @@ pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>) -> Result<AudioFacts
     let channels = u16::try_from(track.channels).unwrap_or_default();
     let mut facts =
         AudioFacts::new(codec, whole(rate).and_then(|rate| u32::try_from(rate).ok()).unwrap_or_default(), channels);
-    facts.bit_depth = track.bits;
     facts.variable_bitrate = Some(true);
     let nanoseconds = |ticks: f64| whole(ticks * exact(segment.scale));
     let facts = match segment.duration.and_then(nanoseconds).filter(|length| *length > 0) {
@@ -149,7 +146,7 @@ fn read_tracks<S: Read + Seek>(source: &mut Source<S>, tracks: Element, segment:
 
 fn read_track<S: Read + Seek>(source: &mut Source<S>, entry: Element) -> Result<Track, Fault> {
     // Rate and channels have defaults (RFC 9559 section 5.1.4.1.29).
-    let mut track = Track { kind: 0, codec: String::new(), rate: 8000.0, channels: 1, bits: None };
+    let mut track = Track { kind: 0, codec: String::new(), rate: 8000.0, channels: 1 };
     let mut output = None;
     let (mut at, mut end) = (entry.body, entry.end);
     while let Some(child) = next(source, at, end)? {
@@ -162,7 +159,6 @@ fn read_track<S: Read + Seek>(source: &mut Source<S>, entry: Element) -> Result<
             SAMPLING_FREQUENCY => track.rate = float(source, child)?,
             OUTPUT_FREQUENCY => output = Some(float(source, child)?),
             CHANNELS => track.channels = number(source, child)?,
-            BIT_DEPTH => track.bits = u16::try_from(number(source, child)?).ok().filter(|bits| *bits > 0),
             _ => {}
         }
     }

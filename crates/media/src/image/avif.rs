@@ -68,6 +68,7 @@ enum Property {
     Rotation(u8),
     Mirror(u8),
     Depth(u8),
+    CodedDepth(u8),
     Other,
 }
 
@@ -98,6 +99,7 @@ fn read_primary<S: Read + Seek>(
             Some(Property::Rotation(angle)) => rotation = *angle,
             Some(Property::Mirror(axis)) => mirror = Some(*axis),
             Some(Property::Depth(bits)) => depth = Some(*bits),
+            Some(Property::CodedDepth(bits)) => depth = depth.or(Some(*bits)),
             Some(Property::Other) | None => {}
         }
     }
@@ -147,10 +149,22 @@ fn read_properties<S: Read + Seek>(source: &mut Source<S>, iprp: Box4) -> Result
             b"irot" => Property::Rotation(u8_at(&data, 0)),
             b"imir" => Property::Mirror(u8_at(&data, 0)),
             b"pixi" => Property::Depth(u8_at(&data, 5)),
+            // The decoder's configuration tells as well, where `pixi` is left out.
+            b"av1C" => Property::CodedDepth(av1_depth(u8_at(&data, 2))),
+            b"hvcC" => Property::CodedDepth(8 + (u8_at(&data, 17) & 7)),
             _ => Property::Other,
         });
     }
     Ok((properties, has_alpha))
+}
+
+/// By the flags for a high bit depth, and for one of twelve (AV1 in ISO base media files, section 2.3.3).
+fn av1_depth(flags: u8) -> u8 {
+    match flags & 0x60 {
+        0x60 => 12,
+        0x40 => 10,
+        _ => 8,
+    }
 }
 
 /// Width and height of the clean aperture, when they are whole and there is something left.

@@ -3,6 +3,7 @@
 use std::io::{Read, Seek};
 
 use super::{checked_size, library_size};
+use crate::archive;
 use crate::bytes::{u8_at, u16_le};
 use crate::error::Fault;
 use crate::facts::ImageFacts;
@@ -54,9 +55,12 @@ pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>, limits: &Limits) -> 
     }
     facts.frame_count = frames;
     match source.len() - (at + 1) {
-        0 => Ok(facts),
-        trailing => Err(Fault::Trailing(trailing)),
+        0 => {}
+        trailing => return Err(Fault::Trailing(trailing)),
     }
+    // All of it was fetched, so comments and frames need not be told apart.
+    archive::check(source, 0, at)?;
+    Ok(facts)
 }
 
 /// The bytes of the colour table that these flags announce.

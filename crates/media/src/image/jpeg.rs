@@ -3,20 +3,18 @@
 use std::io::{Read, Seek};
 
 use super::{checked_size, exif};
-use crate::bytes::{find, rfind, slice, u8_at, u16_be};
+use crate::archive;
+use crate::bytes::{find, slice, u8_at, u16_be};
 use crate::detect::holds_foreign_content;
-use crate::error::{Fault, MediaError, TRUNCATED};
+use crate::error::{Fault, TRUNCATED};
 use crate::facts::ImageFacts;
-use crate::format::Format;
 use crate::policy::Limits;
 use crate::source::Source;
 
 /// Junk before a marker that is skipped, as decoders do.
-const MAX_JUNK: u64 = 64 << 10;
-/// A ZIP end record lies within a 64 KiB comment and its own 22 bytes of the end.
-const TAIL: u64 = (64 << 10) + 22;
-/// Enough to see that a picture goes on to the end of the file.
-const SHORT_TAIL: u64 = 32 << 10;
+const MAX_JUNK: usize = 64 << 10;
+/// How much is looked through for a marker at a time.
+const PIECE: usize = 256;
 /// What is read of an EXIF segment at first.
 const EXIF_START: usize = 2 << 10;
 
@@ -81,71 +79,57 @@ fn read_exif<S: Read + Seek>(source: &mut Source<S>, at: u64, len: u64) -> Resul
 
 /// The marker at or after `at`, and where its segment starts.
 fn next_marker<S: Read + Seek>(source: &mut Source<S>, at: u64) -> Result<(u8, u64), Fault> {
+    let pair = source.array::<2>(at)?;
+    if let Some(marker) = marker(&pair) {
+        return Ok((marker, at + 2));
+    }
     let mut junk = 0;
     while junk <= MAX_JUNK {
-        let pair = source.array::<2>(at + junk)?;
-        // FF FF is fill, FF 00 is an escaped byte of image data.
-        if u8_at(&pair, 0) == 0xFF && !matches!(u8_at(&pair, 1), 0 | 0xFF) {
-            return Ok((u8_at(&pair, 1), at + junk + 2));
+        let piece = source.up_to(at + junk as u64, PIECE)?;
+        if piece.len() < 2 {
+            return Err(Fault::Corrupt(TRUNCATED));
         }
-        junk += 1;
+        if let Some((offset, marker)) =
+            piece.windows(2).enumerate().find_map(|(offset, pair)| Some((offset, marker(pair)?)))
+        {
+            return Ok((marker, at + (junk + offset + 2) as u64));
+        }
+        // A marker may lie across the edge.
+        junk += piece.len() - 1;
     }
     Err(Fault::Corrupt("a marker is missing"))
+}
+
+/// FF FF is fill, FF 00 is an escaped byte of image data.
+fn marker(pair: &[u8]) -> Option<u8> {
+    let marker = u8_at(pair, 1);
+    (u8_at(pair, 0) == 0xFF && !matches!(marker, 0 | 0xFF)).then_some(marker)
 }
 
 /// Cameras put more pictures, maps and padding after the end, so bytes there are tolerated; an archive or markup is
 /// not, because then the file is two things at once.
 ///
-/// An archive is found by its end record, which a comment of up to 64 KiB may follow. So much is fetched unless the last
-/// part of the file is plainly image data up to a single end marker, which leaves no room for anything after it.
+/// Nothing but the image data itself shows where it ends, and a comment of an archive can be made to look like it: so all
+/// of the end is fetched in which unpackers look for an archive.
 fn check_tail<S: Read + Seek>(source: &mut Source<S>, scan: u64) -> Result<(), Fault> {
-    let mut tail = read_tail(source, scan, SHORT_TAIL)?;
-    if !is_image_to_the_end(&tail) {
-        tail = read_tail(source, scan, TAIL)?;
-    }
-    let ended = find(&tail, b"\xff\xd9");
+    let len = source.len();
+    let start = len.saturating_sub(archive::TAIL).max(scan);
+    let tail = source.up_to(start, usize::try_from(len - start).unwrap_or_default())?;
+    let ended = find(&tail, b"\xff\xd9").map(|at| at + 2);
     if ended.is_none() && is_image_data(&tail) {
         return Err(Fault::Corrupt(TRUNCATED));
     }
-    let zip = rfind(&tail, b"PK\x05\x06").filter(|at| is_zip_end(&tail, *at));
-    let after_end = ended.map_or(tail.len(), |at| at + 2);
-    let rest = slice(&tail, after_end, usize::MAX);
-    if zip.is_none() && !holds_foreign_content(rest) {
-        return Ok(());
+    // A tail without an end that is no image data lies behind it.
+    let after_end = ended.unwrap_or_default();
+    if archive::ends_between(source, start, len)? || holds_foreign_content(slice(&tail, after_end, usize::MAX)) {
+        let bytes = (tail.len() - after_end).max(1) as u64;
+        return Err(Fault::Trailing(bytes));
     }
-    let bytes = (tail.len() - after_end).max(1) as u64;
-    Err(MediaError::TrailingData { format: Format::Jpeg, bytes }.into())
-}
-
-/// At most the last `len` bytes, from `scan` on.
-fn read_tail<S: Read + Seek>(source: &mut Source<S>, scan: u64, len: u64) -> Result<Vec<u8>, Fault> {
-    let start = source.len().saturating_sub(len).max(scan);
-    source.up_to(start, usize::try_from(len).unwrap_or_default())
-}
-
-/// Whether this is the inside of a scan and then the end of the picture, and dense as coded data are: a comment that only
-/// ends as a picture does is text or filling, and shows by few different bytes or no escaped ones.
-fn is_image_to_the_end(tail: &[u8]) -> bool {
-    let Some(scan) = tail.strip_suffix(b"\xff\xd9").filter(|scan| is_image_data(scan)) else { return false };
-    let mut counts = [0_usize; 256];
-    for byte in scan {
-        if let Some(count) = counts.get_mut(usize::from(*byte)) {
-            *count += 1;
-        }
-    }
-    let different = counts.iter().filter(|count| **count > 0).count();
-    let most = counts.iter().max().copied().unwrap_or_default();
-    let escaped = counts.get(0xFF).copied().unwrap_or_default();
-    different >= 240 && most < scan.len() / 16 && escaped >= scan.len() / 2048
+    // Comments and other segments.
+    archive::check(source, 0, scan)
 }
 
 /// Whether this is the inside of a scan: there, FF is followed by 00 or a restart marker only (ITU-T T.81 section F.1.2.3).
 fn is_image_data(data: &[u8]) -> bool {
     data.windows(2).all(|pair| u8_at(pair, 0) != 0xFF || matches!(u8_at(pair, 1), 0 | 0xD0..=0xD7))
-}
-
-/// The record and its comment must fit: four bytes alone may turn up in image data by chance.
-fn is_zip_end(tail: &[u8], at: usize) -> bool {
-    let comment = usize::from(crate::bytes::u16_le(tail, at + 20));
-    at + 22 <= tail.len() && at + 22 + comment <= tail.len()
 }

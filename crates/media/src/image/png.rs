@@ -3,6 +3,7 @@
 use std::io::{Read, Seek};
 
 use super::{checked_size, exif, library_size};
+use crate::archive;
 use crate::bytes::{u8_at, u32_be};
 use crate::error::{Fault, TRUNCATED};
 use crate::facts::ImageFacts;
@@ -65,6 +66,9 @@ pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>, limits: &Limits) -> 
                 in_text = exif::orientation_in_text(&source.up_to(chunk.body, MAX_TEXT.min(chunk.len as usize))?);
             }
             _ => {}
+        }
+        if !matches!(&chunk.kind, b"IDAT" | b"fdAT") {
+            archive::check(source, chunk.body, chunk.end())?;
         }
     }
     if !image_data {

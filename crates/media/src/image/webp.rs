@@ -3,6 +3,7 @@
 use std::io::{Read, Seek};
 
 use super::{checked_size, exif, library_size};
+use crate::archive;
 use crate::bytes::{slice, u8_at, u16_le, u32_le};
 use crate::error::Fault;
 use crate::facts::ImageFacts;
@@ -44,6 +45,9 @@ pub(super) fn facts<S: Read + Seek>(source: &mut Source<S>, limits: &Limits) -> 
                 orientation = Some(exif::orientation(&source.up_to(chunk.body, len)?));
             }
             _ => {}
+        }
+        if !matches!(&chunk.id, b"VP8 " | b"VP8L" | b"ALPH" | b"ANMF") {
+            archive::check(source, chunk.body, chunk.claimed_end())?;
         }
     }
     if !image_data {

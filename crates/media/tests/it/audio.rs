@@ -272,3 +272,111 @@ fn ogg_pictures_among_the_comments_are_not_read() {
     let facts = audio(&file);
     assert_eq!((facts.duration_ms, facts.title.as_deref()), (Some(1000), Some("Song")));
 }
+
+/// The pages of a file, each by itself.
+fn pages(file: &[u8]) -> Vec<Vec<u8>> {
+    let starts = (0..file.len()).filter(|at| file[*at..].starts_with(b"OggS"));
+    let mut starts: Vec<usize> = starts.collect();
+    starts.push(file.len());
+    starts.windows(2).map(|pair| file[pair[0]..pair[1]].to_vec()).collect()
+}
+
+#[test]
+fn ogg_sound_is_found_beside_a_skeleton() {
+    let sound = pages(&ogg_vorbis(44_100, 2, 88_200));
+    let beside = [
+        ogg_page(2, 0, 1, &[b"fishead\0\x03\0\0\0"]),
+        ogg_page(2, 0, 2, &[b"\x80kate\0\0\0"]),
+        ogg_page(0, 0, 1, &[b"fisbone\0"]),
+        ogg_page(4, 0, 1, &[]),
+    ];
+    // Its last page may come after the last one of the sound, and so may captions' of a position of their own.
+    let last = ogg_page(4, 77, 2, &[b"late caption"]);
+    let file =
+        [&beside[0], &sound[0], &beside[1], &beside[2], &sound[1], &beside[3], &sound[2], &last].map(Clone::clone);
+    let probe = try_probe(&file.concat()).unwrap();
+    assert_eq!(probe.format, Format::OggVorbis);
+    let facts = audio(&file.concat());
+    assert_eq!(length(&facts), (Some(2000), DurationSource::Header));
+    assert_eq!((facts.sample_rate, facts.channels, facts.title.as_deref()), (44_100, 2, Some("Song")));
+    let with_pictures =
+        [&beside[0], &sound[0], &ogg_page(2, 0, 3, &[b"\x80theora\x03"]), &sound[1], &sound[2]].map(Clone::clone);
+    assert_eq!(refusal(&with_pictures.concat()).1, "files of type video/ogg are not accepted");
+    assert_eq!(refusal(&beside[0]).1, "files of type application/ogg are not accepted");
+}
+
+#[test]
+fn ogg_recorded_from_the_middle_on_lasts_from_there() {
+    let whole = pages(&ogg_vorbis(44_100, 2, 1_441_000));
+    let packets = [&[0; 20][..]; 10];
+    let file = [whole[0].clone(), whole[1].clone(), ogg_page(0, 1_000_000, 7, &packets), whole[2].clone()].concat();
+    // Ten packets of at most half a long block of 2048.
+    assert_eq!(length(&audio(&file)), (Some((441_000 + 10 * 1024) * 1000 / 44_100), DurationSource::Estimated));
+}
+
+#[test]
+fn ogg_links_of_another_kind_do_not_count() {
+    let other = |mut link: Vec<u8>| {
+        for at in (0..link.len() - 18).filter(|at| link[*at..].starts_with(b"OggS")).collect::<Vec<_>>() {
+            link[at + 14] = 99;
+        }
+        link
+    };
+    let chain = [ogg_vorbis(44_100, 2, 88_200), other(ogg_vorbis(8000, 1, 44_100))].concat();
+    assert_eq!(length(&audio(&chain)), (Some(2000), DurationSource::Counted));
+    let chain = [ogg_opus(2, 312, 48_312), other(ogg_opus(2, 1000, 49_000))].concat();
+    assert_eq!(length(&audio(&chain)), (Some(2000), DurationSource::Counted));
+}
+
+#[test]
+fn adts_goes_on_behind_tags_and_junk() {
+    let frames = |count: u64| (count * 1024 * 1000 + 22_050) / 44_100;
+    let segments = [id3("a", "b"), adts(20), id3("c", "d"), adts(10)].concat();
+    assert_eq!(length(&audio(&segments)), (Some(frames(30)), DurationSource::Counted));
+    let joined = [adts(20), b"junk".to_vec(), adts(10)].concat();
+    assert_eq!(length(&audio(&joined)), (Some(frames(30)), DurationSource::Counted));
+    let cut = [&adts(1)[30..], &adts(20)].concat();
+    assert_eq!(try_probe(&cut).unwrap().format, Format::Adts);
+    assert_eq!(length(&audio(&cut)), (Some(frames(20)), DurationSource::Counted));
+    let markup = [b"\x01<html>".to_vec(), adts(20)].concat();
+    assert_eq!(refusal(&markup).0, "unsupported_type");
+}
+
+#[test]
+fn aiff_of_a_recorder_that_could_not_go_back_is_counted() {
+    let mut file = aiff(0);
+    file[4..8].fill(0);
+    let sound = file.windows(4).position(|name| name == b"SSND").unwrap();
+    file[sound + 4..sound + 8].fill(0);
+    assert_eq!(length(&audio(&file)), (Some(1000), DurationSource::Counted));
+}
+
+#[test]
+fn mp3_header_of_the_first_of_two_joined_files_is_not_believed() {
+    let mut one = mp3_with_xing(30, 0, 0);
+    // Frames and bytes.
+    let len = u32::try_from(one.len()).unwrap();
+    one[36 + 7] = 3;
+    one[36 + 12..36 + 16].copy_from_slice(&len.to_be_bytes());
+    assert_eq!(length(&audio(&one)), (Some(784), DurationSource::Header));
+    let two = [one.clone(), one].concat();
+    assert_eq!(audio(&two).duration_source, DurationSource::Counted);
+    assert!(audio(&two).duration_ms >= Some(1567), "{:?}", audio(&two));
+}
+
+#[test]
+fn m4a_layouts_have_their_own_number_of_channels() {
+    for (layout, channels) in [(1, 1), (6, 6), (7, 8), (11, 7), (12, 8), (14, 8)] {
+        let mut file = m4a(b"mp4a", 88_200);
+        let config = file.windows(4).position(|part| part == [5, 2, 0x12, 0x10]).unwrap();
+        file[config + 3] = layout << 3;
+        assert_eq!(audio(&file).channels, channels, "layout {layout}");
+    }
+}
+
+#[test]
+fn letters_of_a_video_codec_in_coded_sound_make_no_film() {
+    let file = [webm("A_OPUS", 2), b"V_VP8".to_vec()].concat();
+    assert_eq!(try_probe(&file).unwrap().format, Format::WebmAudio);
+    assert_eq!(audio(&file).bit_depth, None);
+}

@@ -4,9 +4,11 @@
 
 mod audio;
 mod bounds;
+mod endless;
 mod hostile;
 mod image;
 mod policy;
+mod polyglots;
 mod write;
 
 use std::io::Cursor;

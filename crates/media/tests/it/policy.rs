@@ -6,7 +6,7 @@ use object_store_media::{
     Budget, Detected, Format, FormatSet, Kind, Limits, MediaError, Policy, detect, identify, probe,
 };
 
-use crate::write::{flac, gif, id3, jpeg, mp3_frames, png, samples, tiff, wav};
+use crate::write::{flac, gif, id3, jpeg, mp3_frames, png, samples, syncsafe, tiff, wav};
 
 fn refused(bytes: &[u8], policy: &Policy) -> MediaError {
     probe(Cursor::new(bytes), policy).unwrap_err()
@@ -35,6 +35,9 @@ fn a_beginning_is_identified() {
     let flac_only = Policy { declared: Some("audio/flac".into()), ..Policy::default() };
     assert_eq!(identify(&tagged[..20], &flac_only).unwrap(), Format::Flac);
     assert_eq!(identify(&tagged[..20], &Policy::default()).unwrap(), Format::Mp3);
+    // A second tag may be the long one.
+    let long = [&b"ID3\x04\0\0"[..], &syncsafe(9 << 20), &[0; 100]].concat();
+    assert_eq!(identify(&[id3("a", "b"), long].concat(), &Policy::default()).unwrap(), Format::Mp3);
     let png_only = Policy { declared: Some("image/png".into()), ..Policy::default() };
     assert_eq!(identify(&tagged[..20], &png_only).unwrap_err().code(), "type_mismatch");
     assert_eq!(identify(b"<svg/>", &all).unwrap_err().code(), "unsupported_type");

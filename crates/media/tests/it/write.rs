@@ -56,7 +56,7 @@ pub(crate) fn exif(orientation: u16) -> Vec<u8> {
     [b"II*\0\x08\0\0\0\x01\0".to_vec(), entry].concat()
 }
 
-fn jpeg_segment(marker: u8, data: &[u8]) -> Vec<u8> {
+pub(crate) fn jpeg_segment(marker: u8, data: &[u8]) -> Vec<u8> {
     let len = u16::try_from(data.len() + 2).unwrap();
     [&[0xFF, marker][..], &len.to_be_bytes(), data].concat()
 }
@@ -72,6 +72,19 @@ pub(crate) fn jpeg(width: u16, height: u16, orientation: Option<u16>) -> Vec<u8>
     file.extend([0x55; 20]);
     file.extend([0xFF, 0xD9]);
     file
+}
+
+/// Coded data as dense as real ones, with FF escaped.
+pub(crate) fn scan(len: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut scan = Vec::with_capacity(len + 2);
+    while scan.len() < len {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let byte = u8::try_from(state >> 24).unwrap();
+        scan.push(byte);
+        scan.extend((byte == 0xFF).then_some(0));
+    }
+    scan
 }
 
 pub(crate) fn gif(frames: usize) -> Vec<u8> {
@@ -110,30 +123,41 @@ pub(crate) fn mp4_box(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
     [&(len32(&body) + 8).to_be_bytes()[..], kind, &body].concat()
 }
 
-/// The primary item is the second; the first is larger and not meant.
 pub(crate) fn avif(brand: &[u8; 4], width: u32, height: u32, irot: Option<u8>, imir: Option<u8>) -> Vec<u8> {
+    let turns = [(b"irot", irot), (b"imir", imir)];
+    let turns = turns.iter().filter_map(|(kind, value)| Some(mp4_box(kind, &[&[(*value)?]])));
+    avif_with(brand, b"mif1", width, height, turns.collect())
+}
+
+/// The primary item is the second; the first is larger and not meant.
+pub(crate) fn avif_with(brand: &[u8; 4], compatible: &[u8; 4], width: u32, height: u32, more: Vec<Vec<u8>>) -> Vec<u8> {
     let ispe = |width: u32, height: u32| mp4_box(b"ispe", &[&[0; 4], &width.to_be_bytes(), &height.to_be_bytes()]);
     let mut properties = vec![ispe(4000, 3000), ispe(width, height)];
     let mut indexes = vec![2_u8];
-    for (kind, value) in [(b"irot", irot), (b"imir", imir)] {
-        if let Some(value) = value {
-            properties.push(mp4_box(kind, &[&[value]]));
-            indexes.push(0x80 | u8::try_from(properties.len()).unwrap());
-        }
+    for property in more {
+        properties.push(property);
+        indexes.push(0x80 | u8::try_from(properties.len()).unwrap());
     }
     let count = [u8::try_from(indexes.len()).unwrap()];
     let ipma = mp4_box(b"ipma", &[&[0; 4], &2_u32.to_be_bytes(), &[0, 1, 1, 1], &[0, 2], &count, &indexes]);
     let iprp = mp4_box(b"iprp", &[&mp4_box(b"ipco", &[&properties.concat()]), &ipma]);
     let pitm = mp4_box(b"pitm", &[&[0; 4], &[0, 2]]);
     let meta = mp4_box(b"meta", &[&[0; 4], &pitm, &iprp]);
-    [mp4_box(b"ftyp", &[brand, &[0; 4], b"mif1", brand]), meta, mp4_box(b"mdat", &[&[0; 16]])].concat()
+    [mp4_box(b"ftyp", &[brand, &[0; 4], compatible, brand]), meta, mp4_box(b"mdat", &[&[0; 16]])].concat()
 }
 
 pub(crate) fn tiff(width: u16, height: u16, orientation: u16) -> Vec<u8> {
-    let mut file = b"II*\0\x08\0\0\0\x03\0".to_vec();
-    for (tag, value) in [(0x100_u16, width), (0x101, height), (0x112, orientation)] {
+    tiff_with(width, height, &[&[&[0x12, 1, 3, 0, 1, 0, 0, 0][..], &orientation.to_le_bytes(), &[0; 2]].concat()])
+}
+
+/// With more fields of twelve bytes.
+pub(crate) fn tiff_with(width: u16, height: u16, more: &[&[u8]]) -> Vec<u8> {
+    let mut file = b"II*\0\x08\0\0\0".to_vec();
+    file.extend(u16::try_from(2 + more.len()).unwrap().to_le_bytes());
+    for (tag, value) in [(0x100_u16, width), (0x101, height)] {
         file.extend([&tag.to_le_bytes()[..], &[3, 0, 1, 0, 0, 0], &value.to_le_bytes(), &[0; 2]].concat());
     }
+    file.extend(more.concat());
     file.extend([0; 4]);
     file
 }
