@@ -147,7 +147,7 @@ pub(crate) fn send(world: &World, upload: &DirectUpload, what: Sample) -> bool {
     match &upload.method {
         UploadMethod::Post { url, fields, .. } => world.memory.submit_post(url, fields, bytes).is_ok(),
         UploadMethod::Put { url, headers } => world.memory.submit_put(url, headers, bytes).is_ok(),
-        UploadMethod::Completed => false,
+        UploadMethod::Parts { .. } | UploadMethod::Completed => false,
     }
 }
 
@@ -159,7 +159,7 @@ pub(crate) fn staging_key(upload: &DirectUpload) -> Option<String> {
             let path = url.split('?').next()?;
             path.find("staging/").map(|start| path[start..].to_owned())
         }
-        UploadMethod::Completed => None,
+        UploadMethod::Parts { .. } | UploadMethod::Completed => None,
     }
 }
 
