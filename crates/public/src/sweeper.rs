@@ -40,6 +40,9 @@ pub struct SweeperTotals {
     pub failed: u64,
 }
 
+/// How long a sweep under way may still take when the sweeper is told to stop.
+const LAST_SWEEP: Duration = Duration::from_secs(5);
+
 /// Without a wait a sweeper would do nothing but ask the database.
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
@@ -70,7 +73,7 @@ impl Sweeper {
         *self.totals.borrow()
     }
 
-    /// Stops, in the middle of a sweep too. What is left is done by the next one, wherever that is.
+    /// Stops. A sweep under way has five seconds to end; what is left then is done by the next one, wherever that is.
     pub async fn shutdown(self) -> SweeperTotals {
         // An error means that the task has ended already.
         let _ = self.stop.send(());
@@ -101,13 +104,20 @@ async fn sweep_until(
             _ = &mut stopped => return,
             () = tokio::time::sleep(wait) => {}
         }
-        let swept = tokio::select! {
+        let mut sweep = provider.sweep();
+        let (swept, is_last) = tokio::select! {
+            swept = &mut sweep => (swept, false),
             // Whatever a sweep was about to do, the next one does.
-            _ = &mut stopped => return,
-            swept = provider.sweep() => swept,
+            _ = &mut stopped => match tokio::time::timeout(LAST_SWEEP, sweep).await {
+                Ok(swept) => (swept, true),
+                Err(_) => return,
+            },
         };
         totals.send_modify(|totals| totals.add(&swept));
         failing_with = log(&swept, failing_with);
+        if is_last {
+            return;
+        }
         wait = options.every.max(SHORTEST_WAIT).saturating_add(random_part_of(options.jitter));
     }
 }

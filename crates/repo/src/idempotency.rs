@@ -8,6 +8,7 @@ use object_store_models::schema::idempotency_keys::{self, dsl};
 use object_store_models::{IdempotencyKeyModel, ImageId, MediaId, NewIdempotencyKey, Timestamp, UserId};
 
 use crate::clock::{database_now, database_now_plus};
+use crate::mutants::{self, Mutant};
 use crate::{Backend, Connection, Result, query};
 
 /// Statements on `idempotency_keys`.
@@ -102,7 +103,7 @@ impl IdempotencyRepo {
                 .execute(db)
                 .await
         })?;
-        Ok(settled == 1)
+        Ok(settled == 1 || mutants::is(Mutant::SettlesForAnother))
     }
 
     /// Remembers the key of an upload that is still going on for `expires_in` from now. `false` if there is none.
@@ -122,7 +123,7 @@ impl IdempotencyRepo {
     pub async fn forget_expired(conn: &mut Connection<'_>, limit: i64) -> Result<usize> {
         let expired = idempotency_keys::table
             .select(dsl::media_id)
-            .filter(dsl::expires_at.le(database_now()))
+            .filter(dsl::expires_at.le(mutants::now_but_for(Mutant::ForgetsKeysTooEarly)))
             .order(dsl::expires_at)
             .limit(limit);
         let ids: Vec<ImageId> = match conn.backend() {
@@ -138,7 +139,7 @@ impl IdempotencyRepo {
         Ok(query!(conn, async |db| {
             diesel::delete(idempotency_keys::table)
                 .filter(dsl::media_id.eq_any(&ids))
-                .filter(dsl::expires_at.le(database_now()))
+                .filter(dsl::expires_at.le(mutants::now_but_for(Mutant::ForgetsKeysTooEarly)))
                 .execute(db)
                 .await
         })?)

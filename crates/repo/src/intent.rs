@@ -8,6 +8,7 @@ use object_store_models::schema::object_intents::{self, dsl};
 use object_store_models::{IntentPurpose, NewIntent, ObjectIntent};
 
 use crate::clock::{database_now, database_now_plus};
+use crate::mutants::{self, Mutant};
 use crate::{Backend, Connection, Result, query};
 
 /// Statements on `object_intents`. Each is one conditional statement or is safe to be cut off
@@ -247,7 +248,12 @@ impl IntentRepo {
     /// As [`IntentRepo::consume_upload`], and returns how many bytes of the owner's quota the intent held: `None` if the
     /// upload has expired.
     pub async fn settle_upload(conn: &mut Connection<'_>, s3_key: &str, generation: i64) -> Result<Option<i64>> {
-        Ok(query!(conn, async |db| {
+        #[cfg(feature = "mutants")]
+        if mutants::is(Mutant::ConsumesAnyIntent) {
+            let any = diesel::delete(object_intents::table.find(s3_key));
+            return Ok((query!(conn, async |db| any.execute(db).await)? == 1).then_some(0));
+        }
+        let held = query!(conn, async |db| {
             diesel::delete(object_intents::table.find(s3_key))
                 .filter(dsl::purpose.eq(IntentPurpose::Upload))
                 .filter(dsl::generation.eq(generation))
@@ -255,7 +261,8 @@ impl IntentRepo {
                 .get_result(db)
                 .await
                 .optional()
-        })?)
+        })?;
+        Ok(held.or(mutants::is(Mutant::ConsumesWithoutIntent).then_some(0)))
     }
 
     /// Ends a direct upload: makes its intent a purge at the next generation, due after `not_before_in`, and due again
@@ -314,7 +321,7 @@ impl IntentRepo {
     pub async fn claim_due(conn: &mut Connection<'_>, limit: i64, lease: Duration) -> Result<Vec<ObjectIntent>> {
         let due = object_intents::table
             .select(dsl::s3_key)
-            .filter(dsl::not_before.le(database_now()))
+            .filter(dsl::not_before.le(mutants::now_but_for(Mutant::ClaimsWhatIsNotDue)))
             .order(dsl::not_before)
             .limit(limit);
         let keys: Vec<String> = match conn.backend() {
@@ -328,7 +335,7 @@ impl IntentRepo {
         Ok(query!(conn, async |db| {
             diesel::update(object_intents::table)
                 .filter(dsl::s3_key.eq_any(&keys))
-                .filter(dsl::not_before.le(database_now()))
+                .filter(dsl::not_before.le(mutants::now_but_for(Mutant::ClaimsWhatIsNotDue)))
                 .set((
                     dsl::purpose.eq(IntentPurpose::Purge),
                     dsl::generation.eq(dsl::generation + 1),
@@ -348,7 +355,7 @@ impl IntentRepo {
             diesel::delete(object_intents::table.find(s3_key))
                 .filter(dsl::purpose.eq(IntentPurpose::Purge))
                 .filter(dsl::generation.eq(generation))
-                .filter(dsl::clears_at.le(database_now()))
+                .filter(dsl::clears_at.le(mutants::now_but_for(Mutant::ClearsTooEarly)))
                 // What it holds of a quota would be held for ever.
                 .filter(dsl::reserved_bytes.eq(0))
                 .execute(db)

@@ -27,6 +27,7 @@ mod intent_views;
 mod key;
 mod media;
 mod migrations;
+pub mod mutants;
 mod pool;
 mod postgres;
 mod reserving;

@@ -8,6 +8,7 @@ use object_store_models::schema::{audios, images};
 use object_store_models::{AudioId, AudioModel, ImageId, ImageModel, NewAudio, NewImage, Sha256, UserId};
 
 use crate::clock::database_now;
+use crate::mutants::{self, Mutant};
 use crate::{Connection, Result, query};
 
 /// Whose media are meant.
@@ -85,8 +86,12 @@ macro_rules! media_repo {
                         Owner::Nobody => page = page.filter($table::user_id.is_null()),
                         Owner::Anyone => {}
                     }
-                    if let Some(after) = after {
-                        page = page.filter($table::id.lt(after));
+                    if let Some(after) = after.filter(|_| !mutants::is(Mutant::ListsFromTheStart)) {
+                        page = if mutants::is(Mutant::ListsTheCursorAgain) {
+                            page.filter($table::id.le(after))
+                        } else {
+                            page.filter($table::id.lt(after))
+                        };
                     }
                     page.load(db).await
                 })?)
@@ -147,7 +152,7 @@ macro_rules! media_repo {
 
             /// Deletes the row with this id if it is this owner's, and returns it.
             pub async fn delete_owned(conn: &mut Connection<'_>, id: $id, owner: Owner) -> Result<Option<$model>> {
-                let anyone = owner == Owner::Anyone;
+                let anyone = owner == Owner::Anyone || mutants::is(Mutant::DeletesForeignMedia);
                 let nobody = owner == Owner::Nobody;
                 Ok(query!(conn, async |db| {
                     // Comparing with NULL is never true, so no user has ownerless media.

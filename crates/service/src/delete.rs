@@ -8,6 +8,7 @@ use object_store_repo::{AudioRepo, Connection, Deadlines, ImageRepo, IntentRepo,
 use crate::actor::Actor;
 use crate::authorize;
 use crate::error::{ObjectStoreError, Result};
+use crate::mutants::{self, Mutant};
 use crate::service::ObjectStoreService;
 use crate::sweep::Leftovers;
 use crate::upload::{may_be_repeated, pause, require_transaction};
@@ -23,8 +24,14 @@ impl ObjectStoreService {
         let mut attempt = 1;
         loop {
             let counts = self.settings.quota.is_on();
-            let deleted = self.database.transaction(async |conn| delete_row(conn, actor, id, counts).await).await;
-            let failure = match deleted {
+            let deleted = self.database.transaction(async |conn| {
+                let intent = delete_row(conn, actor, id, counts).await?;
+                if mutants::is(Mutant::DeletesBeforeTheCommit) {
+                    let _early = self.remove(&intent.s3_key, Leftovers::ObjectOnly, None).await;
+                }
+                Ok(intent)
+            });
+            let failure = match deleted.await {
                 Ok(intent) => {
                     self.purge_soon(&intent, Leftovers::ObjectOnly).await;
                     return Ok(());

@@ -16,6 +16,7 @@ mod erase;
 mod error;
 mod explain;
 mod filename;
+pub mod mutants;
 mod quota;
 mod read;
 mod service;

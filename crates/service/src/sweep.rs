@@ -10,6 +10,7 @@ use tracing::{debug, warn};
 
 use crate::dto::SweepReport;
 use crate::error::{Result, chain};
+use crate::mutants::{self, Mutant};
 use crate::service::ObjectStoreService;
 
 /// How many intents a sweep claims at once: so few that they are dealt with before their lease ends, even when each
@@ -75,7 +76,9 @@ impl ObjectStoreService {
         // First, whatever storage does: the user need not wait for that.
         self.give_back(intent).await?;
         let (key, generation) = (intent.s3_key.as_str(), intent.generation);
-        if let Err(error) = self.remove(key, leftovers, intent.multipart_upload_id.as_deref()).await {
+        if let Err(error) = self.remove(key, leftovers, intent.multipart_upload_id.as_deref()).await
+            && !mutants::is(Mutant::ForgetsFailedDeletes)
+        {
             warn!(object.key = key, attempts = intent.attempts, error = %chain(&error), "object not purged");
             let retry_in = self.retry_in(intent.attempts);
             self.database
@@ -92,13 +95,13 @@ impl ObjectStoreService {
         })
     }
 
-    async fn remove(&self, key: &str, leftovers: Leftovers, upload_id: Option<&str>) -> StorageResult<()> {
+    pub(crate) async fn remove(&self, key: &str, leftovers: Leftovers, upload_id: Option<&str>) -> StorageResult<()> {
         let key = ObjectKey::parse(key).map_err(|error| StorageError::InvalidRequest { reason: error.to_string() })?;
         if let Some(upload_id) = upload_id {
             // Known by name, it goes also where storage cannot list uploads, or lists them late.
             self.storage.abort_multipart_upload(&key, upload_id).await?;
         }
-        if leftovers == Leftovers::WithMultipart {
+        if leftovers == Leftovers::WithMultipart && !mutants::is(Mutant::LeavesParts) {
             self.abort_multipart_uploads(&key).await?;
         }
         self.storage.delete(&key).await

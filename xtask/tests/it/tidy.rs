@@ -57,7 +57,9 @@ fn every_test_binary_is_one() {
     for member in workspace::members() {
         let tests = member.folder.join("tests");
         if tests.exists() {
-            let names: Vec<_> = fs::read_dir(tests).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            let mut names: Vec<_> = fs::read_dir(tests).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            // The mutants are built with a feature that nothing else is built with.
+            names.retain(|name| name != "mutants");
             assert_eq!(names, ["it"], "{}", member.name);
         }
     }

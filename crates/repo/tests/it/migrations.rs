@@ -170,8 +170,8 @@ async fn both_databases_have_the_columns_and_indexes_of_the_models() {
         "idempotency_keys_user_id_idempotency_key",
         "images_user_id_id",
         "object_intents_not_before",
-        "object_intents_user_id_s3_key",
         "object_intents_user_id_reserving",
+        "object_intents_user_id_s3_key",
     ];
     assert_eq!(found, expected);
 }

@@ -15,6 +15,7 @@ use crate::direct::parts::Parts;
 use crate::dto::{DirectUpload, DirectUploadCreate, UploadMethod, UploadVia};
 use crate::error::{ObjectStoreError, Result, ValidationError};
 use crate::filename::Filename;
+use crate::mutants::{self, Mutant};
 use crate::service::ObjectStoreService;
 use crate::settings::Limits;
 use crate::translate::CorruptRow;
@@ -172,6 +173,9 @@ impl ObjectStoreService {
         hold: Option<&Hold>,
         repeated: bool,
     ) -> Result<Begun> {
+        if mutants::is(Mutant::BeginsWithoutIntent) {
+            return Ok(Begun::Anew);
+        }
         let deadlines = self.direct_deadlines(life);
         match hold {
             None => self.database.statements(async |conn| declare_on(conn, intent, deadlines).await).await?,

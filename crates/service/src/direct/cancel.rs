@@ -5,6 +5,7 @@ use object_store_models::MediaId;
 use crate::actor::Actor;
 use crate::direct::find::Standing;
 use crate::error::{ConflictError, ObjectStoreError, Result};
+use crate::mutants::{self, Mutant};
 use crate::service::ObjectStoreService;
 
 impl ObjectStoreService {
@@ -15,6 +16,7 @@ impl ObjectStoreService {
     /// [`ObjectStoreError::Conflict`] when it was completed: delete the file instead.
     pub async fn cancel_upload(&self, actor: Actor, id: MediaId) -> Result<()> {
         match self.standing(actor, id).await? {
+            Standing::Stored(_) if mutants::is(Mutant::CancelsTheCompleted) => Ok(()),
             Standing::Stored(_) => Err(ConflictError::Completed.into()),
             Standing::Over => Ok(()),
             Standing::Open(upload) => match self.end_direct(&upload).await? {

@@ -11,6 +11,7 @@ use crate::direct::receive::Received;
 use crate::dto::FileUploadResult;
 use crate::error::{ObjectStoreError, Result, chain};
 use crate::filename::Filename;
+use crate::mutants::{self, Mutant};
 use crate::service::ObjectStoreService;
 use crate::sweep::Leftovers;
 use crate::upload::abandon::LateWrite;
@@ -125,9 +126,10 @@ impl ObjectStoreService {
     /// Copies under an intent; after an error that is a purge.
     async fn copy_under(&self, intent: &Intent, upload: &OpenUpload, received: &Received) -> Result<String> {
         // The type that was found in the bytes, whatever the client was to send, and nothing else that it has sent along.
+        let etag = Some(received.etag.clone());
         let options = CopyOptions {
             content_type: received.format.content_type().to_owned(),
-            if_match: Some(received.etag.clone()),
+            if_match: etag.filter(|_| !mutants::is(Mutant::CopiesWhateverIsThere)),
         };
         let copy = self.storage.copy(&upload.staging, &intent.key, &options);
         let error = match self.within_fence(intent, copy).await {
@@ -195,6 +197,10 @@ impl ObjectStoreService {
                 }
                 // `None`: completed by somebody else, cancelled or swept.
                 let purge = IntentRepo::end_direct(conn, key, generation, lease).await?;
+                let purge = match purge {
+                    None if mutants::is(Mutant::CompletesTheEnded) => IntentRepo::get(conn, key).await?,
+                    purge => purge,
+                };
                 let mut purge = purge.ok_or(ObjectStoreError::UploadExpired)?;
                 if let (Some(allowance), Some(object)) = (allowance, staged.object()) {
                     hand_over(conn, allowance, &mut purge, object).await?;
@@ -206,6 +212,9 @@ impl ObjectStoreService {
 
     /// Ends an upload whose bytes are not acceptable. `false` if it has ended otherwise meanwhile.
     async fn refuse(&self, upload: &OpenUpload) -> Result<bool> {
+        if mutants::is(Mutant::KeepsTheRefused) {
+            return Ok(true);
+        }
         let Some(purge) = self.end_direct(upload).await? else {
             return Ok(false);
         };

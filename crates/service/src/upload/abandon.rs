@@ -8,6 +8,7 @@ use object_store_storage::{ObjectKey, RetryClass, StorageError};
 use tracing::warn;
 
 use crate::error::{ObjectStoreError, Result, chain};
+use crate::mutants::{self, Mutant};
 use crate::service::ObjectStoreService;
 use crate::sweep::Leftovers;
 use crate::upload::StagedFile;
@@ -41,7 +42,12 @@ impl ObjectStoreService {
                 self.purge_soon(&purge, leftovers).await;
                 Ok(())
             }
-            Ok(None) => Err(ObjectStoreError::UploadExpired),
+            Ok(None) => {
+                if mutants::is(Mutant::PurgesBlindly) {
+                    drop(self.storage.delete(&intent.key).await);
+                }
+                Err(ObjectStoreError::UploadExpired)
+            }
             Err(error) => {
                 warn!(object.key = key, error = %chain(&error), "abandoned upload left to the sweep");
                 Err(error.into())
@@ -91,8 +97,8 @@ pub(crate) enum LateWrite {
 impl LateWrite {
     pub(crate) fn after(error: &StorageError) -> Self {
         match error.retry_class() {
-            RetryClass::OutcomeUnknown => Self::Possible,
-            RetryClass::Safe | RetryClass::Never => Self::Impossible,
+            RetryClass::OutcomeUnknown if !mutants::is(Mutant::TakesTheLostForFailed) => Self::Possible,
+            RetryClass::OutcomeUnknown | RetryClass::Safe | RetryClass::Never => Self::Impossible,
         }
     }
 

@@ -10,6 +10,7 @@ use object_store_storage::ObjectKey;
 use sha2::Digest;
 
 use crate::error::{ConflictError, ObjectStoreError, Result, ValidationError};
+use crate::mutants::{self, Mutant};
 use crate::service::ObjectStoreService;
 use crate::upload::abandon::fresh_key;
 use crate::upload::reserve::{Hold, declare_holding};
@@ -184,6 +185,9 @@ impl ObjectStoreService {
     /// [`ObjectStoreError::UploadExpired`] when the key stands for another upload by now, or was forgotten.
     pub(crate) async fn settle_key(&self, conn: &mut Connection<'_>, id: MediaId, object: &StagedObject) -> Result<()> {
         let expires_in = self.settings.timings.idempotency;
+        if mutants::is(Mutant::SettlesNoKey) {
+            return Ok(());
+        }
         if object.is_keyed && !IdempotencyRepo::settle(conn, id, expires_in).await? {
             return Err(ObjectStoreError::UploadExpired);
         }
@@ -219,7 +223,7 @@ pub(crate) async fn holder(
         None => return Err(ObjectStoreError::InProgress),
     };
     let id = row.media_id();
-    if row.request_hash != new.request_hash {
+    if row.request_hash != new.request_hash && !mutants::is(Mutant::ComparesNoRequests) {
         return Err(ConflictError::IdempotencyKey.into());
     }
     if id == new.media_id() {
@@ -235,7 +239,8 @@ pub(crate) async fn holder(
         }
     };
     let intents = IntentRepo::under(conn, &directory).await?;
-    if let Some((open, _)) = intents.into_iter().find(|(intent, is_due)| intent.purpose == purpose && !is_due) {
+    let open = intents.into_iter().find(|(intent, is_due)| intent.purpose == purpose && !is_due);
+    if let Some((open, _)) = open.filter(|_| !mutants::is(Mutant::TakesKeysFromTheLiving)) {
         return Ok(Holder::Open(open));
     }
     if IdempotencyRepo::pass_on(conn, id, new, expires_in).await? {

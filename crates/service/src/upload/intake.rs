@@ -7,6 +7,7 @@ use object_store_storage::ByteStream;
 use crate::dto::UploadBody;
 use crate::dto::upload_body::Source;
 use crate::error::{ObjectStoreError, Result, ValidationError};
+use crate::mutants::{self, Mutant};
 
 /// Streams up to this length are read into memory and validated before anything is written; of longer ones this much is
 /// looked at first.
@@ -37,7 +38,8 @@ pub(crate) async fn take_in(body: UploadBody, limit: u64) -> Result<Intake> {
 }
 
 pub(crate) fn check_size(actual: u64, limit: u64) -> Result<(), ValidationError> {
-    if actual > limit { Err(ValidationError::TooLarge { limit, actual }) } else { Ok(()) }
+    let is_allowed = actual < limit || (actual == limit && !mutants::is(Mutant::RefusesTheLargest));
+    if is_allowed { Ok(()) } else { Err(ValidationError::TooLarge { limit, actual }) }
 }
 
 async fn take_in_stream(mut stream: ByteStream, length: Option<u64>, limit: u64) -> Result<Intake> {

@@ -14,6 +14,7 @@ use crate::authorize;
 use crate::dto::{AudioCreate, Declared, FileCreate, ImageCreate, UploadBody};
 use crate::error::{ObjectStoreError, Result, ValidationError};
 use crate::filename::Filename;
+use crate::mutants::{self, Mutant};
 use crate::service::ObjectStoreService;
 use crate::sweep::Leftovers;
 use crate::upload::abandon::LateWrite;
@@ -142,7 +143,9 @@ impl ObjectStoreService {
                 self.abandon(&intent, Leftovers::ObjectOnly, LateWrite::after_failure(&error)).await?;
                 return Err(error);
             }
-            intent = self.move_on(&intent, id, user_id).await?;
+            if !mutants::is(Mutant::RepeatsUnderTheSameKey) {
+                intent = self.move_on(&intent, id, user_id).await?;
+            }
             pause(attempt).await;
             attempt += 1;
         }

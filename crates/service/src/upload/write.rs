@@ -9,6 +9,7 @@ use object_store_storage::{Body, ObjectKey, PutOptions, PutOutcome};
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{ObjectStoreError, Result};
+use crate::mutants::{self, Mutant};
 use crate::service::ObjectStoreService;
 use crate::sweep::Leftovers;
 use crate::upload::abandon::{LateWrite, fresh_key};
@@ -40,6 +41,8 @@ impl ObjectStoreService {
         hold: Option<&Hold>,
     ) -> Result<Intent> {
         let mut key = fresh_key(id.kind().as_str(), id.uuid())?;
+        #[cfg(feature = "mutants")]
+        crate::mutants::put_too_early(self.storage.as_ref(), &key).await;
         let mut attempt = 1;
         loop {
             match self.declare_once(&key, id, user_id, hold, attempt > 1).await {
@@ -156,7 +159,8 @@ impl ObjectStoreService {
 
     pub(crate) fn upload_deadlines(&self) -> Deadlines {
         let timings = &self.settings.timings;
-        Deadlines { not_before_in: timings.upload_fence, clears_in: timings.upload_fence + timings.late_write }
+        let fence = if mutants::is(Mutant::HasNoFence) { Duration::ZERO } else { timings.upload_fence };
+        Deadlines { not_before_in: fence, clears_in: timings.upload_fence + timings.late_write }
     }
 }
 

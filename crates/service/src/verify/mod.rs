@@ -25,6 +25,7 @@ use object_store_repo::{estimate_media, read_clock};
 use object_store_storage::ClockSkew;
 
 use crate::error::{ObjectStoreError, Result};
+use crate::mutants::{self, Mutant};
 use crate::service::ObjectStoreService;
 use listing::Listing;
 use throttle::Throttle;
@@ -87,13 +88,14 @@ impl<'a> Run<'a> {
         // Also the cheapest way to find out that the bucket is not there.
         let skew = service.storage.bucket_info().await?.clock_skew;
         let mut conn = service.connection().await?;
-        let started_at = read_clock(&mut conn).await?;
+        let started_at = mutants::seen_before(read_clock(&mut conn).await?);
         options.progress.expect(estimate_media(&mut conn).await?);
+        let grace = if mutants::is(Mutant::IgnoresTheGrace) { Duration::ZERO } else { options.grace };
         Ok(Self {
             service,
             options,
             started_at,
-            old_until: earlier(storage_time(skew), options.grace),
+            old_until: earlier(storage_time(skew), grace),
             throttle: options.rehash.map(Throttle::new),
             report: VerifyReport::default(),
             unreadable_in_a_row: 0,

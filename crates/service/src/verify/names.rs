@@ -4,6 +4,7 @@ use object_store_models::{AudioModel, ImageModel, MediaId, Sha256};
 use object_store_repo::{AudioRepo, ImageRepo, IntentRepo};
 
 use crate::error::Result;
+use crate::mutants::{self, Mutant};
 use crate::verify::listing::Range;
 use crate::verify::{PAGE, Run};
 
@@ -37,7 +38,12 @@ impl Run<'_> {
         for table in [Table::Images, Table::Audios] {
             self.compare_rows(table, &mut marks).await?;
         }
-        let unnamed = marks.range.objects.iter().zip(&marks.named).filter(|(_, named)| !**named);
+        let unnamed = marks
+            .range
+            .objects
+            .iter()
+            .zip(&marks.named)
+            .filter(|(_, named)| !**named || mutants::is(Mutant::AsksForNoNames));
         let unnamed = unnamed.map(|(object, _)| object).collect();
         self.examine_unnamed(&range, unnamed).await
     }

@@ -8,6 +8,7 @@ use object_store_repo::{CandidateRepo, KeyRepo, RepoError};
 use object_store_storage::{ListedObject, StorageError};
 
 use crate::error::Result;
+use crate::mutants::{self, Mutant};
 use crate::verify::doubts::AT_ONCE;
 use crate::verify::listing::Range;
 use crate::verify::report::Finding;
@@ -56,7 +57,8 @@ impl Run<'_> {
             let mut conn = self.service.connection().await?;
             KeyRepo::named(&mut conn, &keys).await?.into_iter().collect()
         };
-        Ok(own.into_iter().filter(|(own, _)| !named.contains(own.key.as_str())).collect())
+        let is_named = |own: &OwnKey| named.contains(own.key.as_str()) && !mutants::is(Mutant::AsksForNoNames);
+        Ok(own.into_iter().filter(|(own, _)| !is_named(own)).collect())
     }
 
     /// Whether an object is older than the grace period; also where storage does not say, since then the time at which it

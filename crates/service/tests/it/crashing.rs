@@ -130,7 +130,7 @@ async fn crash(
     world.assert_named(&given.nameless, when).await;
     world.assert_whole(when).await;
 
-    world.settle(when).await;
+    world.settle_but_for_the_late(when).await;
     let was_dropped = matches!(ending, Ending::Dropped);
     let outcome = match ending {
         Ending::Dropped => Outcome::Dropped,

@@ -680,24 +680,13 @@ async fn every_failing_call_leaves_something_that_can_be_completed(world: World)
     }
 }
 
-/// What a dropped future has left running, such as closing a connection, ends soon.
-async fn settle(world: &World) {
-    for _ in 0..200 {
-        if world.database.pool_status().in_use == 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    world.assert_at_rest();
-}
-
 async fn dropped_anywhere_while_beginning_nothing_is_left(world: World) {
     for key in [None, Some("key")] {
         for await_number in 1.. {
             let mut create = of_png();
             create.idempotency_key = key.map(|key| format!("{key}{await_number}"));
             let ending = drop_at_suspension(world.service.begin_direct_upload(ann(), create), await_number).await;
-            settle(&world).await;
+            world.settle().await;
             world.assert_consistent_after_sweep().await;
             if let Ending::Completed { output, .. } = ending {
                 output.unwrap();
@@ -711,7 +700,7 @@ async fn dropped_anywhere_while_completing_it_can_be_completed(world: World) {
     for await_number in 1.. {
         let upload = sent(&world, of_png().idempotent(format!("{await_number}")), png()).await;
         let ending = drop_at_suspension(world.service.complete_upload(ann(), upload.id), await_number).await;
-        settle(&world).await;
+        world.settle().await;
         completed_image(&world, &upload).await;
         assert_eq!(download(&world, upload.id).await, png());
         if matches!(ending, Ending::Completed { .. }) {
@@ -727,7 +716,7 @@ async fn dropped_anywhere_while_completing_nothing_is_lost_or_left(world: World)
         for await_number in 1.. {
             let upload = sent(&world, of_png(), bytes.clone()).await;
             let ending = drop_at_suspension(world.service.complete_upload(ann(), upload.id), await_number).await;
-            settle(&world).await;
+            world.settle().await;
             world.assert_consistent_after_sweep().await;
             if matches!(ending, Ending::Completed { .. }) {
                 break;
@@ -740,7 +729,7 @@ async fn dropped_anywhere_while_cancelling_nothing_is_left(world: World) {
     for await_number in 1.. {
         let upload = sent(&world, of_png(), png()).await;
         let ending = drop_at_suspension(world.service.cancel_upload(ann(), upload.id), await_number).await;
-        settle(&world).await;
+        world.settle().await;
         world.assert_consistent_after_sweep().await;
         world.assert_empty().await;
         if matches!(ending, Ending::Completed { .. }) {

@@ -31,24 +31,13 @@ async fn drop_everywhere<T, F: Future>(
     for await_number in 1.. {
         let prepared = given().await;
         let ending = drop_at_suspension(when(world.service.clone(), prepared), await_number).await;
-        settle(world).await;
+        world.settle().await;
         world.assert_consistent_after_sweep().await;
         if matches!(ending, Ending::Completed { .. }) {
             assert!(await_number > 1, "it never waited for anything");
             return;
         }
     }
-}
-
-/// What a dropped future has left running, such as closing a connection, ends soon.
-async fn settle(world: &World) {
-    for _ in 0..200 {
-        if world.database.pool_status().in_use == 0 {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    world.assert_at_rest();
 }
 
 async fn an_upload_dropped_anywhere_leaves_no_orphan(world: World) {

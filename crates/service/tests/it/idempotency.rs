@@ -348,12 +348,7 @@ async fn dropped_anywhere_an_upload_can_be_sent_again(world: World) {
     for await_number in 1.. {
         let key = format!("k{await_number}");
         let ending = drop_at_suspension(upload(&world, keyed(&key), png()), await_number).await;
-        for _ in 0..200 {
-            if world.database.pool_status().in_use == 0 {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        world.settle().await;
         world.let_deadlines_pass().await;
         let image = upload(&world, keyed(&key), png()).await.unwrap();
         assert_eq!(upload(&world, keyed(&key), png()).await.unwrap(), image);

@@ -75,11 +75,11 @@ impl World {
     /// At rest: sweeps have nothing left to do, and then there is exactly what rows say. No connection is out, and no
     /// transaction open.
     pub(crate) async fn assert_clean_at_rest(&self, when: &str) {
-        self.settle(when).await;
+        self.settle_but_for_the_late(when).await;
         self.let_deadlines_pass().await;
         self.sweep_until_nothing_is_due(when).await;
         self.assert_exact(when).await;
-        self.settle(when).await;
+        self.settle_but_for_the_late(when).await;
     }
 
     /// There is exactly what rows say: no intent, no object and no multipart upload beyond that.
@@ -103,8 +103,8 @@ impl World {
         }
     }
 
-    /// What a dropped future has left running, such as closing a connection, ends soon.
-    pub(crate) async fn settle(&self, when: &str) {
+    /// As [`World::settle`], where a session may be open that waits for a late request to land.
+    pub(crate) async fn settle_but_for_the_late(&self, when: &str) {
         for _ in 0..400 {
             if self.database.pool_status().in_use == 0 && self.open_transactions().await == 0 {
                 return;
@@ -114,7 +114,7 @@ impl World {
         panic!("{when}: {:?}, {} transactions are open", self.database.pool_status(), self.open_transactions().await);
     }
 
-    /// How many transactions are open that nobody goes on with. SQLite does not tell: there the next writer waits for
+    /// How many transactions and statements are under way. SQLite does not tell: there the next writer waits for
     /// them, in vain.
     async fn open_transactions(&self) -> i64 {
         if self.database.engine() == Engine::Sqlite {
@@ -122,7 +122,7 @@ impl World {
         }
         let mut conn = self.database.reader().await.unwrap();
         let idle = "SELECT count(*) AS number FROM pg_stat_activity \
-                    WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+                    WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()";
         query!(conn, async |db| diesel::sql_query(idle).get_result::<Number>(db).await).unwrap().number
     }
 

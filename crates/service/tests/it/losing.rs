@@ -123,7 +123,7 @@ impl Case {
             proxy.land().await;
             world.assert_named(&given.nameless, &when).await;
         }
-        world.settle(&when).await;
+        world.settle_but_for_the_late(&when).await;
         afterwards(world, operation, &given, &outcome, &when, async || {
             if is_late {
                 proxy.land().await;

@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use object_store_devkit::commit_loss::{Afterwards, CommitLoss, Lost};
@@ -586,12 +585,7 @@ async fn drop_everywhere<T, F: Future>(world: &World, given: impl AsyncFn() -> T
     for await_number in 1.. {
         let prepared = given().await;
         let ending = drop_at_suspension(when(prepared), await_number).await;
-        for _ in 0..400 {
-            if world.database.pool_status().in_use == 0 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        world.settle().await;
         usage(world).await;
         world.assert_consistent_after_sweep().await;
         assert_eq!(usage(world).await.1, 0);

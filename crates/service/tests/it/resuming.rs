@@ -665,21 +665,10 @@ async fn poll_times<F: Future>(mut future: std::pin::Pin<&mut F>, times: usize) 
     .await
 }
 
-/// What a dropped future has left running, such as closing a connection, ends soon.
-async fn settle(world: &World) {
-    for _ in 0..200 {
-        if world.database.pool_status().in_use == 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    world.assert_at_rest();
-}
-
 async fn dropped_anywhere_while_beginning_nothing_is_left(world: World) {
     for await_number in 1.. {
         let ending = drop_at_suspension(world.service.begin_direct_upload(ann(), of_png()), await_number).await;
-        settle(&world).await;
+        world.settle().await;
         assert_clean(&world).await;
         world.assert_empty().await;
         if matches!(ending, Ending::Completed { .. }) {
@@ -693,7 +682,7 @@ async fn dropped_anywhere_while_beginning_it_can_be_begun_again(world: World) {
     for await_number in 1.. {
         let create = of_png().idempotent(format!("key{await_number}"));
         let ending = drop_at_suspension(world.service.begin_direct_upload(ann(), create.clone()), await_number).await;
-        settle(&world).await;
+        world.settle().await;
         let upload = begin(&world, create).await;
         send(&world, upload.id, &[1], &png()).await;
         complete(&world, upload.id).await.unwrap();
@@ -709,7 +698,7 @@ async fn dropped_anywhere_while_completing_it_can_be_completed(world: World) {
     for await_number in 1.. {
         let upload = sent(&world, of_png().idempotent(format!("{await_number}")), &png()).await;
         let ending = drop_at_suspension(world.service.complete_upload(ann(), upload.id), await_number).await;
-        settle(&world).await;
+        world.settle().await;
         complete(&world, upload.id).await.unwrap();
         assert_eq!(download(&world, upload.id).await, png());
         if matches!(ending, Ending::Completed { .. }) {
@@ -725,7 +714,7 @@ async fn dropped_anywhere_while_completing_nothing_is_lost_or_left(world: World)
         for await_number in 1.. {
             let upload = sent(&world, of_png(), &bytes).await;
             let ending = drop_at_suspension(world.service.complete_upload(ann(), upload.id), await_number).await;
-            settle(&world).await;
+            world.settle().await;
             assert_clean(&world).await;
             if matches!(ending, Ending::Completed { .. }) {
                 break;
@@ -738,7 +727,7 @@ async fn dropped_anywhere_while_cancelling_nothing_is_left(world: World) {
     for await_number in 1.. {
         let upload = sent(&world, of_png(), &png()).await;
         let ending = drop_at_suspension(world.service.cancel_upload(ann(), upload.id), await_number).await;
-        settle(&world).await;
+        world.settle().await;
         assert_clean(&world).await;
         world.assert_empty().await;
         if matches!(ending, Ending::Completed { .. }) {

@@ -2,13 +2,14 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
 use object_store_devkit::faults::FaultyStorage;
 use object_store_devkit::postgres::TempPostgres;
-use object_store_models::UserId;
-use object_store_repo::{AudioRepo, Backend, Database, DatabaseConfig, ImageRepo, IntentRepo, Owner, query};
+use object_store_models::{ObjectIntent, UserId};
+use object_store_repo::{AudioRepo, Backend, Database, DatabaseConfig, Engine, ImageRepo, IntentRepo, Owner, query};
 use object_store_service::{Actor, ObjectStoreService, Settings, UploadBody};
 use object_store_storage::{ByteStream, Memory, ObjectStorage};
 use tempfile::TempDir;
@@ -126,9 +127,42 @@ impl World {
         }
         let mut keys = self.row_keys().await;
         keys.sort();
-        assert_eq!(self.memory.keys(), keys, "objects on the left, rows on the right");
-        assert_eq!(self.count().await.intents, 0);
+        let intents = self.intents().await;
+        assert_eq!(self.memory.keys(), keys, "objects on the left, rows on the right; intents: {intents:?}");
+        assert_eq!(intents, []);
         self.assert_at_rest();
+    }
+
+    /// Waits until what a dropped future has left running is over: its connections are closed, and PostgreSQL has noticed.
+    /// Until then it may carry out a statement that nobody waits for.
+    pub(crate) async fn settle(&self) {
+        for _ in 0..2_000 {
+            if self.database.pool_status().in_use == 0 && self.sessions().await == self.database.pool_status().open {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("{} sessions, {:?}", self.sessions().await, self.database.pool_status());
+    }
+
+    /// How many connections the database has; with SQLite, those of the pool.
+    async fn sessions(&self) -> usize {
+        if self.database.engine() == Engine::Sqlite {
+            return self.database.pool_status().open;
+        }
+        let mut conn = self.database.reader().await.unwrap();
+        let count = "SELECT count(*) AS number FROM pg_stat_activity WHERE datname = current_database() \
+                     AND backend_type = 'client backend'";
+        let sessions = query!(conn, async |db| {
+            use diesel_async::RunQueryDsl;
+            diesel::sql_query(count).get_result::<Number>(db).await
+        });
+        usize::try_from(sessions.unwrap().number).unwrap()
+    }
+
+    async fn intents(&self) -> Vec<ObjectIntent> {
+        let mut conn = self.database.reader().await.unwrap();
+        IntentRepo::list(&mut conn, None, 10_000).await.unwrap()
     }
 
     pub(crate) fn assert_at_rest(&self) {
@@ -141,6 +175,13 @@ impl World {
         let audios = AudioRepo::list(&mut conn, Owner::Anyone, None, 10_000).await.unwrap();
         images.into_iter().map(|row| row.s3_key).chain(audios.into_iter().map(|row| row.s3_key)).collect()
     }
+}
+
+/// The answer of a query that counts.
+#[derive(diesel::QueryableByName)]
+pub(crate) struct Number {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    pub(crate) number: i64,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -21,7 +21,7 @@ impl Run {
     /// What has to be called for all tests; `extra` comes from the command line.
     ///
     /// The workspace is built with all that its members ask of each other, so the public crate has its feature
-    /// `embedded` there. Siblings build it without, hence again.
+    /// `embedded` there. Siblings build it without, hence again. The mutants are in no build but their own.
     pub(crate) fn all(extra: &[String]) -> Vec<Self> {
         let chosen = ["-p", "--package", "--workspace", "--exclude"];
         let is_chosen = |argument: &String| {
@@ -30,10 +30,18 @@ impl Run {
             })
         };
         // What follows cargo's own `--` is for the tests.
-        if extra.iter().take_while(|argument| *argument != "--").any(is_chosen) {
+        let cargos = || extra.iter().take_while(|argument| *argument != "--");
+        if cargos().any(is_chosen) {
             return vec![Self::of(&[], extra)];
         }
-        vec![Self::of(&["--workspace"], extra), Self::of(&["--package", "object-store-public"], extra)]
+        let mut all = vec![Self::of(&["--workspace"], extra), Self::of(&["--package", "object-store-public"], extra)];
+        // Who names a target wants that one.
+        if !cargos().any(|argument| argument.starts_with('-')) {
+            // Of the workspace, so that what it depends on is built once.
+            let mutants = ["--workspace", "--features", "object-store-service/mutants", "--test", "mutants"];
+            all.push(Self::of(&mutants, extra));
+        }
+        all
     }
 
     fn of(packages: &[&str], extra: &[String]) -> Self {
@@ -91,6 +99,13 @@ mod tests {
                 "cargo test --locked --no-fail-fast --package object-store-public --test it -- -p",
             ]
         );
+    }
+
+    #[test]
+    fn all_includes_the_mutants() {
+        let mutants = "--workspace --features object-store-service/mutants --test mutants";
+        assert_eq!(shown(&[]).last().unwrap(), &format!("cargo test --locked --no-fail-fast {mutants}"));
+        assert_eq!(shown(&["--", "-p"]).len(), 3);
     }
 
     #[test]
