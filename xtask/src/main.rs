@@ -11,6 +11,7 @@ mod logging;
 mod output;
 mod progress;
 mod shown;
+mod soak;
 mod stop;
 mod store;
 

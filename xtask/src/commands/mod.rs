@@ -12,6 +12,7 @@ mod recount_usage;
 mod rm;
 mod seed;
 mod show;
+mod soak;
 mod sweep;
 mod test;
 mod url;
@@ -21,6 +22,8 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+
+use crate::soak::child;
 
 /// What can be done.
 #[derive(Debug, Subcommand)]
@@ -42,6 +45,9 @@ pub(crate) enum Command {
     Usage(usage::Args),
     RecountUsage(recount_usage::Args),
     Probe(probe::Args),
+    Soak(soak::Args),
+    #[command(hide = true)]
+    SoakChild(child::Args),
 }
 
 /// Does it.
@@ -64,5 +70,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Usage(args) => usage::run(&args).await,
         Command::RecountUsage(args) => recount_usage::run(&args).await,
         Command::Probe(args) => probe::run(&args),
+        Command::Soak(args) => soak::run(&args).await,
+        Command::SoakChild(args) => child::run(&args).await,
     }
 }

@@ -5,7 +5,7 @@ use std::{env, fs};
 
 use crate::shell::xtask;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 18] = [
     "dev",
     "test",
     "migrate",
@@ -22,6 +22,8 @@ const COMMANDS: [&str; 16] = [
     "erase-user",
     "usage",
     "recount-usage",
+    "probe",
+    "soak",
 ];
 
 #[test]

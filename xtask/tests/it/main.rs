@@ -8,6 +8,7 @@ mod dev;
 mod help;
 mod operating;
 mod shell;
+mod soak;
 mod tidy;
 mod tree;
 mod workspace;

@@ -6,7 +6,7 @@ use object_store_devkit::faults::{self, Operation};
 
 use crate::model::sample::Sample;
 use crate::model::step::How::Bytes;
-use crate::model::step::Span::{Direct, Fence};
+use crate::model::step::Span::{Day, Direct, Fence};
 use crate::model::step::Trouble::{Calm, Crash, Fault, Meanwhile};
 use crate::model::step::Who::{Ann, Ben, Nobody, System};
 use crate::model::step::{End, Op, Other, Step, Via};
@@ -36,8 +36,51 @@ pub(crate) fn sequences() -> Vec<Vec<Step>> {
             calm(Op::LandLate),
             calm(Op::Delete { which: 0, by: System }),
         ],
+        // One that lands when what was uploaded in its stead is deleted; one that would have been a copy.
+        vec![
+            Step {
+                op: Op::Upload { who: Nobody, what: Sample::Gif, how: Bytes, key: None },
+                trouble: Fault(Operation::Put, 1, faults::Fault::RequestLost),
+            },
+            calm(Op::Delete { which: 0, by: System }),
+            calm(Op::LandLate),
+        ],
+        vec![
+            begin,
+            send,
+            Step { op: complete, trouble: Fault(Operation::Copy, 1, faults::Fault::RequestLost) },
+            calm(Op::LandLate),
+        ],
+        // The first of two has lost its key to the second, and nobody has swept it.
+        vec![stage, calm(Op::Pass { time: Fence }), stage, commit, calm(Op::Commit { which: 1, end: End::Commit })],
+        // Two pages of one image each.
+        vec![
+            calm(Op::Upload { who: Ann, what: Sample::Png, how: Bytes, key: None }),
+            calm(Op::Upload { who: Ann, what: Sample::OtherPng, how: Bytes, key: None }),
+            calm(Op::List { by: Ann, whose: Ann, page: 1 }),
+        ],
+        // An object that cannot be deleted at first; one that is there for long.
+        vec![
+            twice,
+            Step {
+                op: Op::Delete { which: 0, by: Ben },
+                trouble: Fault(Operation::Delete, 1, faults::Fault::Unavailable),
+            },
+        ],
+        vec![twice, calm(Op::Pass { time: Day }), calm(Op::Verify { repair: false })],
+        // What has no name is seen once.
+        vec![
+            calm(Op::Plant),
+            calm(Op::Pass { time: Day }),
+            calm(Op::Pass { time: Day }),
+            calm(Op::Verify { repair: true }),
+            calm(Op::Sweep),
+        ],
         vec![begin, send, calm(complete), send, calm(complete), calm(Op::Pass { time: Direct }), calm(complete)],
     ];
+    for at in 1..16 {
+        all.push(vec![twice, Step { op: Op::Delete { which: 0, by: Ben }, trouble: Crash(at) }]);
+    }
     // Everything in the course of a complete, at each of its first awaits.
     for at in 1..16 {
         for other in [Other::Lapse, Other::Resend(Sample::Twin), Other::Complete, Other::Cancel] {

@@ -50,7 +50,7 @@ fn enlarged(name: &str, mut file: Vec<u8>) -> Vec<u8> {
     let (at, filling) = match name {
         // Behind the header.
         "png" | "apng" => (33, [&len.to_be_bytes()[..], b"fiLl", &nothing, &[0; 4]].concat()),
-        "jpeg" | "turned jpeg" => (2, [&b"\xff\xfe\xff\xff"[..], &[0; 65_533]].concat().repeat(LARGE / 65_537 + 1)),
+        "jpeg" | "turned jpeg" => (2, [&b"\xff\xfe\xff\xff"[..], &vec![0; 65_533]].concat().repeat(LARGE / 65_537 + 1)),
         "gif" => (
             file.len() - 1,
             [b"\x21\xfe".to_vec(), [&[255][..], &[1; 255]].concat().repeat(LARGE / 255), vec![0]].concat(),
@@ -121,9 +121,9 @@ async fn same_by_every_way(world: &World, name: &str, file: Vec<u8>) {
 
 async fn put(world: &World, is_image: bool, body: UploadBody) -> Value {
     if is_image {
-        of_image(world.service.upload_image(ann(), ImageCreate::new("a"), body).await.unwrap())
+        of_image(&world.service.upload_image(ann(), ImageCreate::new("a"), body).await.unwrap())
     } else {
-        of_audio(world.service.upload_audio(ann(), AudioCreate::new("a"), body).await.unwrap())
+        of_audio(&world.service.upload_audio(ann(), AudioCreate::new("a"), body).await.unwrap())
     }
 }
 
@@ -137,19 +137,19 @@ async fn sent_directly(world: &World, is_image: bool, content_type: &str, file: 
     let UploadMethod::Post { url, fields, .. } = &upload.method else { panic!("{upload:?}") };
     world.memory.submit_post(url, fields, file).unwrap();
     match world.service.complete_upload(ann(), upload.id).await.unwrap() {
-        FileUploadResult::Image(image) => of_image(image),
-        FileUploadResult::Audio(audio) => of_audio(audio),
+        FileUploadResult::Image(image) => of_image(&image),
+        FileUploadResult::Audio(audio) => of_audio(&audio),
     }
 }
 
-fn of_image(image: ImageRead) -> Value {
+fn of_image(image: &ImageRead) -> Value {
     json!({
         "content_type": image.content_type, "format": image.format, "width": image.width, "height": image.height,
         "orientation": image.orientation, "frame_count": image.frame_count,
     })
 }
 
-fn of_audio(audio: AudioRead) -> Value {
+fn of_audio(audio: &AudioRead) -> Value {
     json!({
         "content_type": audio.content_type, "format": audio.format, "duration_ms": audio.duration_ms,
         "sample_rate": audio.sample_rate, "channels": audio.channels, "bit_depth": audio.bit_depth,

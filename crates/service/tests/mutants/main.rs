@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../it/kept.rs"]
+mod kept;
 #[path = "../it/model/mod.rs"]
 mod model;
 
@@ -20,8 +22,9 @@ const SEED: u64 = 7;
 
 #[test]
 fn every_mutant_is_found_and_nothing_is_without_one() {
+    let kept = kept::sequences();
     for (engine, sequences) in [(Engine::Sqlite, 1_000), (Engine::Postgres, 20)] {
-        let unharmed = explore(Plan { engine, ..plan(sequences) }, &[]);
+        let unharmed = explore(Plan { engine, ..plan(sequences) }, &kept);
         assert!(unharmed.counterexample.is_none(), "without a mutant: {}", unharmed.counterexample.unwrap());
     }
 
@@ -34,7 +37,7 @@ fn every_mutant_is_found_and_nothing_is_without_one() {
         let started = Instant::now();
         repo::switch(of_repo);
         service::switch(of_service);
-        let explored = explore(plan(SEQUENCES), &[]);
+        let explored = explore(plan(SEQUENCES), &kept);
         let millis = started.elapsed().as_millis();
         match explored.counterexample {
             Some(found) => {

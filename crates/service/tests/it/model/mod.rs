@@ -117,7 +117,7 @@ impl Worker<'_> {
         let is_mine = AtomicBool::new(false);
         let result = runner.run(&sequences(), |steps| {
             if self.is_over.load(Ordering::Relaxed) && !is_mine.load(Ordering::Relaxed) {
-                return Ok(());
+                return Err(TestCaseError::reject("another worker has found something"));
             }
             // Taken out, so that one in which something panics is not used again.
             let used = world.take();
@@ -144,6 +144,8 @@ impl Worker<'_> {
         match result {
             Ok(()) => None,
             Err(TestError::Fail(reason, steps)) => Some(Counterexample { violation: reason.to_string(), steps }),
+            // To make sequences takes long, too, so that none is made that will not be run.
+            Err(TestError::Abort(_)) if self.is_over.load(Ordering::Relaxed) => None,
             Err(TestError::Abort(reason)) => panic!("no sequences: {reason}"),
         }
     }
@@ -153,6 +155,7 @@ impl Worker<'_> {
         let kept = Box::new(FileFailurePersistence::Direct("tests/it/model/regressions.txt"));
         let config = Config {
             cases,
+            max_global_rejects: 0,
             max_shrink_iters: if is_shrinking { 400 } else { 0 },
             failure_persistence: is_shrinking.then_some(kept as _),
             ..Config::default()

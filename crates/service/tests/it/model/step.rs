@@ -234,7 +234,8 @@ fn op() -> impl Strategy<Value = Op> {
         8 => (which(), by()).prop_map(|(which, by)| Op::Delete { which, by }),
         3 => (which(), by(), end()).prop_map(|(which, by, end)| Op::DeleteIn { which, by, end }),
         4 => (which(), by()).prop_map(|(which, by)| Op::Read { which, by }),
-        4 => (by(), by(), 1..4_u16).prop_map(|(by, whose, page)| Op::List { by, whose, page }),
+        6 => (by(), option::weighted(0.25, by()), page())
+            .prop_map(|(by, other, page)| Op::List { by, whose: other.unwrap_or(by), page }),
         8 => Just(Op::Sweep),
         3 => any::<bool>().prop_map(|repair| Op::Verify { repair }),
         3 => (by(), by()).prop_map(|(by, whose)| Op::Erase { by, whose }),
@@ -242,6 +243,11 @@ fn op() -> impl Strategy<Value = Op> {
         3 => Just(Op::LandLate),
         2 => Just(Op::Plant),
     ]
+}
+
+/// Small ones, or all that there is would fit in the first.
+fn page() -> impl Strategy<Value = u16> {
+    prop_oneof![3 => Just(1), 1 => 2..4_u16]
 }
 
 /// Half of them by Ann, who has done most.
