@@ -136,7 +136,7 @@ impl World {
     /// Waits until what a dropped future has left running is over: its connections are closed, and PostgreSQL has noticed.
     /// Until then it may carry out a statement that nobody waits for.
     pub(crate) async fn settle(&self) {
-        for _ in 0..2_000 {
+        for _ in 0..20_000 {
             if self.database.pool_status().in_use == 0 && self.sessions().await == self.database.pool_status().open {
                 return;
             }
