@@ -345,6 +345,6 @@ mod tests {
         let states: Vec<State> = history.known().files.into_iter().map(|(_, state)| state).collect();
         let expected = [State::Open("2".to_owned()), State::Deleting("3".to_owned()), State::Live("1".to_owned())];
         assert_eq!(states, expected);
-        assert_eq!((history.operations, history.acknowledged), (6, 3));
+        assert_eq!((history.operations, history.acknowledged), (5, 3));
     }
 }
