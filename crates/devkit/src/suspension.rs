@@ -47,6 +47,40 @@ pub async fn drop_when<F: Future>(future: F, mut is_time: impl FnMut(usize) -> b
     .await
 }
 
+/// Tells when a future that is made and dropped again and again, one suspension later each time, has had its turn at all of
+/// them.
+///
+/// How often a future waits hangs on chance where threads work for it: an answer that is there when it is asked for is not
+/// waited for. So one that completes may wait more often the next time, and it is over only when several in a row have
+/// completed.
+#[derive(Debug, Default)]
+pub struct Turns {
+    dropped: usize,
+    completed_in_a_row: u32,
+}
+
+impl Turns {
+    /// How many have to complete.
+    const ENOUGH: u32 = 4;
+
+    /// Whether there are no more, after the future that was to be dropped at its `nth` suspension.
+    pub fn are_over<T>(&mut self, nth: usize, ending: &Ending<T>) -> bool {
+        match ending {
+            Ending::Dropped => {
+                self.dropped = nth;
+                self.completed_in_a_row = 0;
+            }
+            Ending::Completed { .. } => self.completed_in_a_row += 1,
+        }
+        self.completed_in_a_row == Self::ENOUGH
+    }
+
+    /// The last suspension at which one was dropped.
+    pub fn dropped(&self) -> usize {
+        self.dropped
+    }
+}
+
 /// Makes and drops a future again and again, at its first, second, … suspension, until one completes. Returns how often
 /// that one waited, which is how many were dropped.
 ///
@@ -99,6 +133,18 @@ mod tests {
         let log = RefCell::default();
         let ending = drop_at_suspension(three_steps(&log), 4).await;
         assert_eq!(ending, Ending::Completed { output: 42, suspensions: 3 });
+    }
+
+    #[test]
+    fn turns_are_over_when_several_in_a_row_have_completed() {
+        let completed = Ending::Completed { output: (), suspensions: 0 };
+        let mut turns = Turns::default();
+        let endings = [Ending::Dropped, completed, completed, Ending::Dropped, completed, completed, completed];
+        for (index, ending) in endings.iter().enumerate() {
+            assert!(!turns.are_over(index + 1, ending), "{index}");
+        }
+        assert!(turns.are_over(8, &completed));
+        assert_eq!(turns.dropped(), 4);
     }
 
     #[tokio::test]

@@ -285,7 +285,7 @@ where
 
 async fn a_purge_waits_for_late_writes_before_it_is_cleared(test: TestDatabase) {
     let key = key();
-    let late = Deadlines { not_before_in: Duration::ZERO, clears_in: Duration::from_millis(300) };
+    let late = Deadlines { not_before_in: Duration::ZERO, clears_in: Duration::from_secs(3) };
     upload(&test.db, &key, late).await;
     let complete =
         async |generation| write(&test.db, async |conn| IntentRepo::complete(conn, &key, generation).await).await;
@@ -298,7 +298,7 @@ async fn a_purge_waits_for_late_writes_before_it_is_cleared(test: TestDatabase) 
     assert_eq!(waiting.not_before, waiting.clears_at);
     assert_eq!(claim(&test.db, 9).await, []);
 
-    tokio::time::sleep(Duration::from_millis(310)).await;
+    tokio::time::sleep(Duration::from_millis(3_010)).await;
     assert_eq!(claim(&test.db, 9).await.len(), 1);
     assert_eq!(complete(3).await, CompleteOutcome::Cleared);
     assert_eq!(get(&test.db, &key).await, None);

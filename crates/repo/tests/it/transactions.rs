@@ -233,8 +233,7 @@ async fn a_service_can_be_called_from_a_spawned_task(test: TestDatabase) {
 }
 
 async fn a_pool_without_a_free_connection_is_unavailable(test: TestDatabase) {
-    let config =
-        DatabaseConfig { max_connections: 1, acquire_timeout: Duration::from_millis(200), ..test.config.clone() };
+    let config = DatabaseConfig { max_connections: 1, acquire_timeout: Duration::from_secs(2), ..test.config.clone() };
     let db = Database::open(&config).unwrap();
     let transaction = db.begin().await.unwrap();
     let error = db.begin().await.err().unwrap();

@@ -28,7 +28,7 @@ struct Tried {
     awaits: usize,
 }
 
-/// Makes each operation a test on SQLite and one on PostgreSQL, with how much there must be to try at least: changes of
+/// Makes each operation a test on SQLite, where users' bytes are counted, and one on PostgreSQL, where they are not; with how much there must be to try at least: changes of
 /// storage, and awaits on SQLite, where there are fewer.
 macro_rules! crash_everywhere {
     ($($name:ident: $operation:ident, $changes:literal, $awaits:literal;)*) => {
@@ -36,7 +36,8 @@ macro_rules! crash_everywhere {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $name() {
                 let least = super::Tried { changes: $changes, awaits: $awaits };
-                super::crash_everywhere($crate::support::World::sqlite().await, super::Operation::$operation, least).await;
+                let world = $crate::support::World::sqlite().await.counting();
+                super::crash_everywhere(world, super::Operation::$operation, least).await;
             })*
         }
 
@@ -75,6 +76,12 @@ crash_everywhere! {
     explain: Explain, 0, 12;
     read_and_list: ReadAndList, 0, 5;
     sign: Sign, 0, 2;
+    begin_in_parts: BeginInParts, 1, 4;
+    sign_and_list_parts: SignAndListParts, 0, 2;
+    complete_in_parts: CompleteInParts, 3, 10;
+    cancel_in_parts: CancelInParts, 1, 3;
+    usage: Usage, 0, 1;
+    recount_usage: RecountUsage, 0, 2;
 }
 
 async fn crash_everywhere(world: World, operation: Operation, least: Tried) {
@@ -163,6 +170,9 @@ pub(crate) async fn afterwards(
 ) {
     let mut rows = world.finished_rows().await.len().try_into().unwrap();
     assert!(operation.rows(outcome).contains(&rows), "{when}: {rows} rows after {outcome:?}");
+    if operation != Operation::RecountUsage {
+        world.assert_counted(when).await;
+    }
     if operation.again() == Again::AtOnce {
         rows = operation.act_again(world, given, rows, when).await;
     }
@@ -177,4 +187,5 @@ pub(crate) async fn afterwards(
         world.assert_clean_at_rest(&format!("{when}, done again")).await;
     }
     assert_eq!(i64::try_from(world.finished_rows().await.len()), Ok(rows), "{when}: rows at rest");
+    world.assert_counted(&format!("{when}, at rest")).await;
 }

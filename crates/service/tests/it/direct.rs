@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use object_store_devkit::faults::{Fault, Operation, When};
 use object_store_devkit::samples;
-use object_store_devkit::suspension::{Ending, drop_at_suspension};
+use object_store_devkit::suspension::{Ending, Turns, drop_at_suspension};
 use object_store_models::{IntentPurpose, MediaId, MediaKind, ObjectIntent, Timestamp};
 use object_store_repo::IntentRepo;
 use object_store_service::{
@@ -682,14 +682,18 @@ async fn every_failing_call_leaves_something_that_can_be_completed(world: World)
 
 async fn dropped_anywhere_while_beginning_nothing_is_left(world: World) {
     for key in [None, Some("key")] {
+        let mut turns = Turns::default();
         for await_number in 1.. {
             let mut create = of_png();
             create.idempotency_key = key.map(|key| format!("{key}{await_number}"));
             let ending = drop_at_suspension(world.service.begin_direct_upload(ann(), create), await_number).await;
             world.settle().await;
             world.assert_consistent_after_sweep().await;
+            let is_over = turns.are_over(await_number, &ending);
             if let Ending::Completed { output, .. } = ending {
                 output.unwrap();
+            }
+            if is_over {
                 break;
             }
         }
@@ -697,14 +701,15 @@ async fn dropped_anywhere_while_beginning_nothing_is_left(world: World) {
 }
 
 async fn dropped_anywhere_while_completing_it_can_be_completed(world: World) {
+    let mut turns = Turns::default();
     for await_number in 1.. {
         let upload = sent(&world, of_png().idempotent(format!("{await_number}")), png()).await;
         let ending = drop_at_suspension(world.service.complete_upload(ann(), upload.id), await_number).await;
         world.settle().await;
         completed_image(&world, &upload).await;
         assert_eq!(download(&world, upload.id).await, png());
-        if matches!(ending, Ending::Completed { .. }) {
-            assert!(await_number > 10);
+        if turns.are_over(await_number, &ending) {
+            assert!(turns.dropped() >= 10);
             break;
         }
     }
@@ -713,12 +718,13 @@ async fn dropped_anywhere_while_completing_it_can_be_completed(world: World) {
 
 async fn dropped_anywhere_while_completing_nothing_is_lost_or_left(world: World) {
     for bytes in [png(), samples::html()] {
+        let mut turns = Turns::default();
         for await_number in 1.. {
             let upload = sent(&world, of_png(), bytes.clone()).await;
             let ending = drop_at_suspension(world.service.complete_upload(ann(), upload.id), await_number).await;
             world.settle().await;
             world.assert_consistent_after_sweep().await;
-            if matches!(ending, Ending::Completed { .. }) {
+            if turns.are_over(await_number, &ending) {
                 break;
             }
         }
@@ -726,13 +732,14 @@ async fn dropped_anywhere_while_completing_nothing_is_lost_or_left(world: World)
 }
 
 async fn dropped_anywhere_while_cancelling_nothing_is_left(world: World) {
+    let mut turns = Turns::default();
     for await_number in 1.. {
         let upload = sent(&world, of_png(), png()).await;
         let ending = drop_at_suspension(world.service.cancel_upload(ann(), upload.id), await_number).await;
         world.settle().await;
         world.assert_consistent_after_sweep().await;
         world.assert_empty().await;
-        if matches!(ending, Ending::Completed { .. }) {
+        if turns.are_over(await_number, &ending) {
             return;
         }
     }

@@ -7,7 +7,6 @@ use futures::FutureExt;
 use futures::future::join_all;
 use object_store_devkit::faults::{Fault, Operation as Call, When};
 use object_store_repo::{Connection, Database, DatabaseConfig, Engine, Transaction};
-use object_store_service::{ObjectStoreService, Settings};
 
 use crate::crashing::afterwards;
 use crate::operations::{Operation, Outcome};
@@ -90,6 +89,10 @@ fail_at_every_call! {
     explain: Explain, 7;
     read_and_list: ReadAndList, 2;
     sign: Sign, 1;
+    begin_in_parts: BeginInParts, 1;
+    sign_and_list_parts: SignAndListParts, 2;
+    complete_in_parts: CompleteInParts, 5;
+    cancel_in_parts: CancelInParts, 1;
 }
 
 async fn fail_at_every_call(operation: Operation, least: usize) {
@@ -157,7 +160,14 @@ async fn a_sqlite_file_that_is_locked_for_a_while_is_waited_for() {
 async fn a_sqlite_file_that_stays_locked_is_an_error_and_can_be_read() {
     let all = Operation::ALL.map(|operation| while_locked(operation, None).boxed_local());
     for (operation, outcome) in Operation::ALL.into_iter().zip(join_all(all).await) {
-        let only_reads = matches!(operation, Operation::Explain | Operation::ReadAndList | Operation::Sign);
+        let only_reads = matches!(
+            operation,
+            Operation::Explain
+                | Operation::ReadAndList
+                | Operation::Sign
+                | Operation::SignAndListParts
+                | Operation::Usage
+        );
         match outcome {
             Outcome::Done => assert!(only_reads, "{operation:?} has written nothing"),
             Outcome::Failed(error) => {
@@ -202,7 +212,7 @@ async fn without_a_free_connection_every_operation_fails_and_leaves_nothing(worl
         let given = operation.given(&world).await;
         let database = Database::open(&config).unwrap();
         let held = Held::all_of(&database).await;
-        let service = ObjectStoreService::new(database.clone(), world.storage.clone(), Settings::default());
+        let service = world.service_on(&database);
         let in_use = database.pool_status().in_use;
 
         let outcome = Outcome::from(operation.act(&service, &given).await);

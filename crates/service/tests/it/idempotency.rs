@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use object_store_devkit::faults::{Fault, Operation, When};
 use object_store_devkit::samples;
-use object_store_devkit::suspension::{Ending, drop_at_suspension};
+use object_store_devkit::suspension::{Turns, drop_at_suspension};
 use object_store_repo::{Backend, IdempotencyRepo, query};
 use object_store_service::{
     Actor, AudioCreate, DirectUpload, DirectUploadCreate, FileCreate, ImageCreate, ImageRead, ObjectStoreError, Result,
@@ -345,6 +345,7 @@ async fn direct_uploads_begun_at_the_same_time_have_one_id(world: World) {
 }
 
 async fn dropped_anywhere_an_upload_can_be_sent_again(world: World) {
+    let mut turns = Turns::default();
     for await_number in 1.. {
         let key = format!("k{await_number}");
         let ending = drop_at_suspension(upload(&world, keyed(&key), png()), await_number).await;
@@ -354,7 +355,7 @@ async fn dropped_anywhere_an_upload_can_be_sent_again(world: World) {
         assert_eq!(upload(&world, keyed(&key), png()).await.unwrap(), image);
         world.assert_consistent_after_sweep().await;
         assert_eq!(world.count().await.images, i64::try_from(await_number).unwrap());
-        if matches!(ending, Ending::Completed { .. }) {
+        if turns.are_over(await_number, &ending) {
             return;
         }
     }

@@ -7,7 +7,7 @@ use diesel::QueryableByName;
 use diesel::sql_types::BigInt;
 use diesel_async::RunQueryDsl;
 use object_store_models::{AudioModel, ImageModel, Sha256};
-use object_store_repo::{AudioRepo, Backend, Engine, ImageRepo, KeyRepo, Owner, query};
+use object_store_repo::{AudioRepo, Backend, Engine, ImageRepo, KeyRepo, Owner, UsageRepo, query};
 use object_store_storage::{ObjectKey, ObjectStorage, collect};
 use sha2::Digest;
 
@@ -148,11 +148,28 @@ impl World {
             self.memory.lose(&ObjectKey::parse(&key).unwrap());
         }
         let mut tx = self.database.begin().await.unwrap();
-        for table in ["images", "audios", "object_intents", "idempotency_keys", "orphan_candidates"] {
+        for table in ["images", "audios", "object_intents", "idempotency_keys", "orphan_candidates", "user_usage"] {
             let delete = format!("DELETE FROM {table}");
             query!(tx, async |db| diesel::sql_query(delete).execute(db).await).unwrap();
         }
         tx.commit().await.unwrap();
+    }
+
+    /// Makes the counters of all users wrong.
+    pub(crate) async fn miscount(&self) {
+        let mut tx = self.database.begin().await.unwrap();
+        let update = "UPDATE user_usage SET used_bytes = used_bytes + 7";
+        query!(tx, async |db| diesel::sql_query(update).execute(db).await).unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// What users have is what their counters say.
+    pub(crate) async fn assert_counted(&self, when: &str) {
+        let mut conn = self.database.reader().await.unwrap();
+        let counters = UsageRepo::compare(&mut conn, None, 100).await.unwrap();
+        let wrong: Vec<_> = counters.iter().filter(|counter| !counter.agrees()).collect();
+        assert!(wrong.is_empty(), "{when}: {wrong:?}");
+        assert!(!counters.is_empty() || !self.counts() || self.finished_rows().await.is_empty(), "{when}: uncounted");
     }
 
     pub(crate) async fn finished_rows(&self) -> Vec<FinishedRow> {

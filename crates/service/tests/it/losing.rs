@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use object_store_devkit::request_loss::{Effect, Fate, RequestLoss, Sender};
 use object_store_repo::{Database, DatabaseConfig};
-use object_store_service::{ObjectStoreService, Settings};
 
 use crate::crashing::afterwards;
 use crate::operations::{Operation, Outcome};
@@ -47,6 +46,12 @@ fail_everywhere! {
     explain: Explain, 8, 0;
     read_and_list: ReadAndList, 12, 0;
     sign: Sign, 8, 0;
+    begin_in_parts: BeginInParts, 10, 2;
+    sign_and_list_parts: SignAndListParts, 6, 0;
+    complete_in_parts: CompleteInParts, 20, 3;
+    cancel_in_parts: CancelInParts, 10, 2;
+    usage: Usage, 4, 0;
+    recount_usage: RecountUsage, 4, 0;
 }
 
 async fn fail_everywhere(operation: Operation, least_requests: usize, least_changes: usize) {
@@ -99,7 +104,7 @@ impl Case {
         world.storage.forget_calls();
         // Fresh connections, so that each time there are the same requests.
         let database = Database::open(&DatabaseConfig::new(proxy.url())).unwrap();
-        let service = ObjectStoreService::new(database.clone(), world.storage.clone(), Settings::default());
+        let service = world.service_on(&database);
         proxy.fail(self.nth, self.fate, self.sender);
         let outcome = {
             let act = operation.act(&service, &given);

@@ -46,6 +46,12 @@ pub(crate) enum Operation {
     Explain,
     ReadAndList,
     Sign,
+    BeginInParts,
+    SignAndListParts,
+    CompleteInParts,
+    CancelInParts,
+    Usage,
+    RecountUsage,
 }
 
 /// What an operation is done on.
@@ -101,7 +107,7 @@ const DAY: Duration = Duration::from_hours(25);
 
 impl Operation {
     /// All of them.
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::UploadImage,
         Self::UploadShortStream,
         Self::UploadLongStream,
@@ -126,6 +132,12 @@ impl Operation {
         Self::Explain,
         Self::ReadAndList,
         Self::Sign,
+        Self::BeginInParts,
+        Self::SignAndListParts,
+        Self::CompleteInParts,
+        Self::CancelInParts,
+        Self::Usage,
+        Self::RecountUsage,
     ];
 
     /// What there is before it. The world is empty.
@@ -140,7 +152,12 @@ impl Operation {
             | Self::StageAndDiscard
             | Self::BeginForm
             | Self::BeginPut
-            | Self::BeginWithKey => {}
+            | Self::BeginWithKey
+            | Self::BeginInParts => {}
+            Self::SignAndListParts => {
+                given.id = Some(world.service.begin_direct_upload(ann(), in_parts()).await.unwrap().id);
+            }
+            Self::CompleteInParts | Self::CancelInParts => given.id = Some(sent_in_parts(world).await),
             Self::CommitStaged => given.staged = Some(staged(world).await),
             Self::Complete | Self::Cancel => given.id = Some(sent(world, form(), png()).await),
             Self::CompleteWithoutCopy => {
@@ -153,8 +170,12 @@ impl Operation {
                 given.id = Some(sent(world, create, LONG.clone()).await);
             }
             Self::CompleteRefused => given.id = Some(sent(world, form(), samples::html().into()).await),
-            Self::Delete | Self::DeleteInTransaction | Self::Explain | Self::ReadAndList | Self::Sign => {
+            Self::Delete | Self::DeleteInTransaction | Self::Explain | Self::ReadAndList | Self::Sign | Self::Usage => {
                 given.id = Some(uploaded(world, ann()).await);
+            }
+            Self::RecountUsage => {
+                uploaded(world, ann()).await;
+                world.miscount().await;
             }
             Self::Sweep => {
                 uploaded(world, ann()).await;
@@ -216,7 +237,18 @@ impl Operation {
             Self::BeginForm => begin(service, form()).await?,
             Self::BeginPut => begin(service, form().sized(png().len() as u64).by_put(None)).await?,
             Self::BeginWithKey => begin(service, form().idempotent("key")).await?,
-            Self::Complete | Self::CompleteWithoutCopy | Self::CompleteLong | Self::CompleteWithKey => {
+            Self::BeginInParts => begin(service, in_parts().idempotent("key")).await?,
+            Self::SignAndListParts => {
+                let signed = service.sign_upload_parts(ann(), given.id(), &[1]).await?;
+                assert_eq!(signed[0].size_bytes, png().len() as u64);
+                let parts = service.list_upload_parts(ann(), given.id()).await?;
+                assert_eq!(parts.missing, [1]);
+            }
+            Self::Complete
+            | Self::CompleteWithoutCopy
+            | Self::CompleteLong
+            | Self::CompleteWithKey
+            | Self::CompleteInParts => {
                 let stored = service.complete_upload(ann(), given.id()).await?;
                 assert_eq!(stored.id(), given.id());
             }
@@ -225,7 +257,7 @@ impl Operation {
                 Err(ObjectStoreError::Invalid(_)) => {}
                 Err(error) => return Err(error),
             },
-            Self::Cancel => service.cancel_upload(ann(), given.id()).await?,
+            Self::Cancel | Self::CancelInParts => service.cancel_upload(ann(), given.id()).await?,
             Self::Delete => service.delete(ann(), given.id()).await?,
             Self::DeleteInTransaction => {
                 let mut tx = service.begin().await?;
@@ -255,6 +287,14 @@ impl Operation {
                 service.signed_url(ann(), FileRef::from(&file), &UrlOptions::default()).await?;
                 service.due(10).await?;
             }
+            Self::Usage => {
+                let usage = service.usage(ann(), user(1)).await?;
+                assert_eq!((usage.used, usage.reserved), (png().len() as u64, 0));
+            }
+            Self::RecountUsage => {
+                service.recount_usage(None).await?;
+                assert_eq!(service.recount_usage(Some(user(1))).await?.corrected, 0);
+            }
         }
         Ok(())
     }
@@ -271,15 +311,25 @@ impl Operation {
             | Self::Complete
             | Self::CompleteWithoutCopy
             | Self::CompleteLong
-            | Self::CompleteWithKey => (0, 1),
+            | Self::CompleteWithKey
+            | Self::CompleteInParts => (0, 1),
             Self::StageAndDiscard
             | Self::BeginForm
             | Self::BeginPut
             | Self::BeginWithKey
+            | Self::BeginInParts
+            | Self::SignAndListParts
             | Self::CompleteRefused
-            | Self::Cancel => (0, 0),
+            | Self::Cancel
+            | Self::CancelInParts => (0, 0),
             Self::Delete | Self::DeleteInTransaction => (1, 0),
-            Self::Sweep | Self::VerifyAndRepair | Self::Explain | Self::ReadAndList | Self::Sign => (1, 1),
+            Self::Sweep
+            | Self::VerifyAndRepair
+            | Self::Explain
+            | Self::ReadAndList
+            | Self::Sign
+            | Self::Usage
+            | Self::RecountUsage => (1, 1),
             Self::EraseUser => (2, 1),
         };
         let either = before.min(after)..=before.max(after);
@@ -303,6 +353,10 @@ impl Operation {
             | Self::CompleteWithKey
             | Self::CompleteRefused
             | Self::Cancel
+            | Self::BeginInParts
+            | Self::SignAndListParts
+            | Self::CompleteInParts
+            | Self::CancelInParts
             | Self::VerifyAndRepair => Again::AtOnce,
             _ => Again::AfterSweep,
         }
@@ -321,23 +375,30 @@ impl Operation {
             | Self::CompleteWithoutCopy
             | Self::CompleteLong
             | Self::CompleteWithKey
+            | Self::CompleteInParts
             | Self::Sweep
             | Self::VerifyAndRepair
             | Self::EraseUser
             | Self::Explain
             | Self::ReadAndList
-            | Self::Sign => (&[None], 1),
+            | Self::Sign
+            | Self::Usage
+            | Self::RecountUsage => (&[None], 1),
             Self::CommitStaged => (if rows == 1 { &[Some("upload_expired")] } else { &[None] }, 1),
-            Self::StageAndDiscard | Self::BeginForm | Self::BeginPut | Self::BeginWithKey | Self::Cancel => {
-                (&[None], 0)
-            }
+            Self::StageAndDiscard
+            | Self::BeginForm
+            | Self::BeginPut
+            | Self::BeginWithKey
+            | Self::BeginInParts
+            | Self::SignAndListParts
+            | Self::Cancel
+            | Self::CancelInParts => (&[None], 0),
             // Ended already, it is over.
             Self::CompleteRefused => (&[None, Some("upload_expired")], 0),
-            Self::Delete | Self::DeleteInTransaction if rows == 0 => (&[Some("not_found")], 0),
-            Self::Delete | Self::DeleteInTransaction => (&[None], 0),
+            Self::Delete | Self::DeleteInTransaction => (if rows == 0 { &[Some("not_found")] } else { &[None] }, 0),
         };
         assert!(allowed.contains(&code), "{when}: done again: {again:?}");
-        if self == Self::BeginWithKey {
+        if matches!(self, Self::BeginWithKey | Self::BeginInParts) {
             let mut conn = world.database.reader().await.unwrap();
             assert_eq!(IntentRepo::count(&mut conn).await.unwrap(), 1, "{when}: begun once");
         }
@@ -357,6 +418,11 @@ fn png() -> Bytes {
 
 fn form() -> DirectUploadCreate {
     DirectUploadCreate::image("a.png", "image/png")
+}
+
+/// An upload of one part, which is the last and may be small.
+fn in_parts() -> DirectUploadCreate {
+    form().sized(png().len() as u64).resumable()
 }
 
 /// Pieces between which the sender waits.
@@ -386,6 +452,14 @@ async fn sent(world: &World, create: DirectUploadCreate, bytes: Bytes) -> MediaI
     let DirectUpload { id, method, .. } = world.service.begin_direct_upload(ann(), create).await.unwrap();
     let UploadMethod::Post { url, fields, .. } = &method else { panic!("{method:?}") };
     world.memory.submit_post(url, fields, bytes).unwrap();
+    id
+}
+
+async fn sent_in_parts(world: &World) -> MediaId {
+    let DirectUpload { id, .. } = world.service.begin_direct_upload(ann(), in_parts()).await.unwrap();
+    for part in world.service.sign_upload_parts(ann(), id, &[1]).await.unwrap() {
+        world.memory.submit_put(&part.url, &part.headers, png()).unwrap();
+    }
     id
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use object_store_devkit::faults::{Fault, Operation, When};
 use object_store_devkit::samples;
-use object_store_devkit::suspension::{Ending, drop_at_suspension};
+use object_store_devkit::suspension::{Turns, drop_at_suspension};
 use object_store_models::{IntentPurpose, MediaId, ObjectIntent};
 use object_store_repo::IntentRepo;
 use object_store_service::{
@@ -666,19 +666,21 @@ async fn poll_times<F: Future>(mut future: std::pin::Pin<&mut F>, times: usize) 
 }
 
 async fn dropped_anywhere_while_beginning_nothing_is_left(world: World) {
+    let mut turns = Turns::default();
     for await_number in 1.. {
         let ending = drop_at_suspension(world.service.begin_direct_upload(ann(), of_png()), await_number).await;
         world.settle().await;
         assert_clean(&world).await;
         world.assert_empty().await;
-        if matches!(ending, Ending::Completed { .. }) {
-            assert!(await_number > 1);
+        if turns.are_over(await_number, &ending) {
+            assert!(turns.dropped() >= 5);
             return;
         }
     }
 }
 
 async fn dropped_anywhere_while_beginning_it_can_be_begun_again(world: World) {
+    let mut turns = Turns::default();
     for await_number in 1.. {
         let create = of_png().idempotent(format!("key{await_number}"));
         let ending = drop_at_suspension(world.service.begin_direct_upload(ann(), create.clone()), await_number).await;
@@ -687,7 +689,7 @@ async fn dropped_anywhere_while_beginning_it_can_be_begun_again(world: World) {
         send(&world, upload.id, &[1], &png()).await;
         complete(&world, upload.id).await.unwrap();
         assert_eq!(multipart_uploads(&world).await, 0, "await {await_number}");
-        if matches!(ending, Ending::Completed { .. }) {
+        if turns.are_over(await_number, &ending) {
             break;
         }
     }
@@ -695,14 +697,15 @@ async fn dropped_anywhere_while_beginning_it_can_be_begun_again(world: World) {
 }
 
 async fn dropped_anywhere_while_completing_it_can_be_completed(world: World) {
+    let mut turns = Turns::default();
     for await_number in 1.. {
         let upload = sent(&world, of_png().idempotent(format!("{await_number}")), &png()).await;
         let ending = drop_at_suspension(world.service.complete_upload(ann(), upload.id), await_number).await;
         world.settle().await;
         complete(&world, upload.id).await.unwrap();
         assert_eq!(download(&world, upload.id).await, png());
-        if matches!(ending, Ending::Completed { .. }) {
-            assert!(await_number > 15);
+        if turns.are_over(await_number, &ending) {
+            assert!(turns.dropped() >= 15);
             break;
         }
     }
@@ -711,12 +714,13 @@ async fn dropped_anywhere_while_completing_it_can_be_completed(world: World) {
 
 async fn dropped_anywhere_while_completing_nothing_is_lost_or_left(world: World) {
     for bytes in [png(), vec![b'x'; png().len()]] {
+        let mut turns = Turns::default();
         for await_number in 1.. {
             let upload = sent(&world, of_png(), &bytes).await;
             let ending = drop_at_suspension(world.service.complete_upload(ann(), upload.id), await_number).await;
             world.settle().await;
             assert_clean(&world).await;
-            if matches!(ending, Ending::Completed { .. }) {
+            if turns.are_over(await_number, &ending) {
                 break;
             }
         }
@@ -724,13 +728,14 @@ async fn dropped_anywhere_while_completing_nothing_is_lost_or_left(world: World)
 }
 
 async fn dropped_anywhere_while_cancelling_nothing_is_left(world: World) {
+    let mut turns = Turns::default();
     for await_number in 1.. {
         let upload = sent(&world, of_png(), &png()).await;
         let ending = drop_at_suspension(world.service.cancel_upload(ann(), upload.id), await_number).await;
         world.settle().await;
         assert_clean(&world).await;
         world.assert_empty().await;
-        if matches!(ending, Ending::Completed { .. }) {
+        if turns.are_over(await_number, &ending) {
             return;
         }
     }

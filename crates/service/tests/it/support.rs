@@ -10,7 +10,7 @@ use object_store_devkit::faults::FaultyStorage;
 use object_store_devkit::postgres::TempPostgres;
 use object_store_models::{ObjectIntent, UserId};
 use object_store_repo::{AudioRepo, Backend, Database, DatabaseConfig, Engine, ImageRepo, IntentRepo, Owner, query};
-use object_store_service::{Actor, ObjectStoreService, Settings, UploadBody};
+use object_store_service::{Actor, ObjectStoreService, Quota, Settings, UploadBody};
 use object_store_storage::{ByteStream, Memory, ObjectStorage};
 use tempfile::TempDir;
 
@@ -21,6 +21,7 @@ pub(crate) struct World {
     pub(crate) database: Database,
     pub(crate) memory: Memory,
     pub(crate) storage: Arc<FaultyStorage>,
+    settings: Settings,
     _keep: Box<dyn Send + Sync>,
 }
 
@@ -62,8 +63,25 @@ impl World {
         database.migrate().await.unwrap();
         let memory = Memory::new();
         let storage = Arc::new(FaultyStorage::new(Arc::new(memory.clone())).suspending());
-        let service = ObjectStoreService::new(database.clone(), storage.clone(), settings);
-        Self { service, url: url.to_owned(), database, memory, storage, _keep: keep }
+        let service = ObjectStoreService::new(database.clone(), storage.clone(), settings.clone());
+        Self { service, url: url.to_owned(), database, memory, storage, settings, _keep: keep }
+    }
+
+    /// A world that counts what users have.
+    pub(crate) fn counting(mut self) -> Self {
+        self.settings.quota = Quota::Counted;
+        self.service = self.service_on(&self.database);
+        self
+    }
+
+    /// Whether it counts what users have.
+    pub(crate) fn counts(&self) -> bool {
+        self.settings.quota == Quota::Counted
+    }
+
+    /// The same service on other connections.
+    pub(crate) fn service_on(&self, database: &Database) -> ObjectStoreService {
+        ObjectStoreService::new(database.clone(), self.storage.clone(), self.settings.clone())
     }
 
     /// The same world, seen by a service with other settings.

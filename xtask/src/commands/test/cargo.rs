@@ -1,15 +1,23 @@
 //! Running `cargo test` and counting what it says.
 
 use std::env;
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 
 use anyhow::Context;
 
 use crate::commands::test::totals::Totals;
 use crate::output;
+
+/// Name of the variable by which a test binary is told how many tests it runs at once.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
+
+/// Tests of crashes and faults mostly wait, so even two processors have time for this many.
+const LEAST_TEST_THREADS: usize = 6;
 
 /// One call of cargo.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,6 +62,7 @@ impl Run {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut child = Command::new(cargo)
             .args(&self.arguments)
+            .env(TEST_THREADS, test_threads())
             .current_dir(root)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -73,6 +82,12 @@ impl Run {
         totals.is_complete = status.success() || totals.failed > 0;
         Ok(totals)
     }
+}
+
+/// How many tests a binary runs at once: what the caller says, otherwise what suits tests that wait.
+fn test_threads() -> OsString {
+    let own = || thread::available_parallelism().map_or(1, usize::from).max(LEAST_TEST_THREADS).to_string().into();
+    env::var_os(TEST_THREADS).unwrap_or_else(own)
 }
 
 impl fmt::Display for Run {
