@@ -9,6 +9,7 @@ mod tests;
 
 use std::fmt;
 use std::future::{Future, pending};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use object_store_storage::{ObjectKey, ObjectStorage, StorageError, StorageResult};
@@ -127,6 +128,7 @@ pub struct FaultyStorage {
     inner: Arc<dyn ObjectStorage>,
     suspending: bool,
     timeless: bool,
+    swaps_copies: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -153,7 +155,13 @@ struct Rule {
 impl FaultyStorage {
     /// In front of `inner`, without any fault.
     pub fn new(inner: Arc<dyn ObjectStorage>) -> Self {
-        Self { inner, suspending: false, timeless: false, state: Mutex::default() }
+        Self {
+            inner,
+            suspending: false,
+            timeless: false,
+            swaps_copies: AtomicBool::new(false),
+            state: Mutex::default(),
+        }
     }
 
     /// Makes every call wait once before its effect and once after it, as calls over a network do. So a future can be
@@ -199,8 +207,15 @@ impl FaultyStorage {
         self.lock().rules.push(Rule { operation: None, when, fault, matched: 0 });
     }
 
+    /// Makes every copy be of other bytes than were there, in one bit, without a condition failing: what a client does
+    /// that has two files with the same MD5, and puts the second between the look at the first and its copy.
+    pub fn swap_copies(&self) {
+        self.swaps_copies.store(true, Ordering::Relaxed);
+    }
+
     /// Forgets all faults: from now on nothing fails. Calls that hang go on hanging.
     pub fn heal(&self) {
+        self.swaps_copies.store(false, Ordering::Relaxed);
         self.lock().rules.clear();
     }
 

@@ -1,8 +1,10 @@
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use object_store_storage::{
     Body, BucketInfo, ByteRange, CopyOptions, Download, ListPage, MultipartUploadPage, ObjectKey, ObjectMeta,
     ObjectStorage, PartPage, PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl, PutOptions,
-    PutOutcome, StorageResult, UploadedPart,
+    PutOutcome, StorageResult, UploadedPart, collect,
 };
 
 use super::{Fault, FaultyStorage, Operation, Subject, stream};
@@ -28,7 +30,12 @@ impl ObjectStorage for FaultyStorage {
     async fn copy(&self, from: &ObjectKey, to: &ObjectKey, options: &CopyOptions) -> StorageResult<ObjectMeta> {
         let subject = Subject { source: Some(from), ..Operation::Copy.of(to) };
         let (inner, from, to, options) = (self.inner.clone(), from.clone(), to.clone(), options.clone());
-        self.change(subject, async move { inner.copy(&from, &to, &options).await }).await
+        let swaps = self.swaps_copies.load(Ordering::Relaxed);
+        let copy = async move {
+            let copied = inner.copy(&from, &to, &options).await?;
+            if swaps { replace_by_another(inner.as_ref(), &to, copied).await } else { Ok(copied) }
+        };
+        self.change(subject, copy).await
     }
 
     async fn delete(&self, key: &ObjectKey) -> StorageResult<()> {
@@ -116,4 +123,19 @@ impl ObjectStorage for FaultyStorage {
     async fn ensure_bucket(&self) -> StorageResult<bool> {
         self.run(Operation::EnsureBucket.of_none(), self.inner.ensure_bucket()).await
     }
+}
+
+/// Flips the last bit of an object, which the facts of most files do not show.
+async fn replace_by_another(
+    storage: &dyn ObjectStorage,
+    key: &ObjectKey,
+    meta: ObjectMeta,
+) -> StorageResult<ObjectMeta> {
+    let mut bytes = collect(storage.get(key, None).await?.stream).await?.to_vec();
+    if let Some(last) = bytes.last_mut() {
+        *last ^= 1;
+    }
+    let options = PutOptions { content_type: meta.content_type.clone().unwrap_or_default(), content_md5: None };
+    let etag = storage.put(key, Body::Bytes(bytes.into()), &options).await?.etag;
+    Ok(ObjectMeta { etag, ..meta })
 }

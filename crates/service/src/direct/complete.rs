@@ -2,14 +2,14 @@
 
 use object_store_models::{MediaId, ObjectIntent};
 use object_store_repo::{IntentRepo, UsageRepo};
-use object_store_storage::{CopyOptions, PutOptions, StorageError};
-use tracing::warn;
+use object_store_storage::StorageError;
 
 use crate::actor::Actor;
+use crate::direct::copy::Copied;
 use crate::direct::find::{OpenUpload, Standing};
 use crate::direct::receive::Received;
 use crate::dto::FileUploadResult;
-use crate::error::{ObjectStoreError, Result, chain};
+use crate::error::{ObjectStoreError, Result};
 use crate::filename::Filename;
 use crate::mutants::{self, Mutant};
 use crate::service::ObjectStoreService;
@@ -21,9 +21,6 @@ use crate::upload::write::{Intent, may_be_repeated};
 
 /// How often what was sent is looked at again, because it was replaced meanwhile or somebody else was at it.
 const ROUNDS: u32 = 4;
-
-/// How often it is copied, each time to a fresh key, when storage fails in a way that may pass.
-const COPY_ATTEMPTS: u32 = 3;
 
 /// How often a commit is tried when it is not known whether it took effect, or when the database was busy.
 const COMMIT_ATTEMPTS: u32 = 3;
@@ -92,8 +89,8 @@ impl ObjectStoreService {
         }
         let received = self.receive(upload).await?;
         let allowance = self.allowance(upload.user_id).await?;
-        let (intent, etag) = self.copy_to_final(upload, &received).await?;
-        let staged = staged(upload, received, &intent, etag, allowance);
+        let (intent, copied) = self.copy_to_final(upload, &received).await?;
+        let staged = staged(upload, received, &intent, copied, allowance);
         match self.commit_direct(upload, &staged, allowance).await {
             Ok((stored, purge)) => {
                 self.purge_soon(&purge, upload.leftovers()).await;
@@ -105,56 +102,6 @@ impl ObjectStoreService {
                 Err(error)
             }
         }
-    }
-
-    /// Copies what was found good, and nothing else, to a fresh key that an intent of its own names.
-    async fn copy_to_final(&self, upload: &OpenUpload, received: &Received) -> Result<(Intent, String)> {
-        let mut attempt = 1;
-        loop {
-            let intent = self.declare(upload.id, upload.user_id).await?;
-            match self.copy_under(&intent, upload, received).await {
-                Ok(etag) => return Ok((intent, etag)),
-                Err(ObjectStoreError::Storage(error)) if attempt < COPY_ATTEMPTS && may_pass(&error) => {
-                    warn!(object.key = %intent.key, error = %chain(&error), "copy tried again under a fresh key");
-                    attempt += 1;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Copies under an intent; after an error that is a purge.
-    async fn copy_under(&self, intent: &Intent, upload: &OpenUpload, received: &Received) -> Result<String> {
-        // The type that was found in the bytes, whatever the client was to send, and nothing else that it has sent along.
-        let etag = Some(received.etag.clone());
-        let options = CopyOptions {
-            content_type: received.format.content_type().to_owned(),
-            if_match: etag.filter(|_| !mutants::is(Mutant::CopiesWhateverIsThere)),
-        };
-        let copy = self.storage.copy(&upload.staging, &intent.key, &options);
-        let error = match self.within_fence(intent, copy).await {
-            Ok(meta) if meta.size_bytes == received.size_bytes => return Ok(meta.etag),
-            Ok(_) => StorageError::Corrupted { reason: "length" }.into(),
-            Err(ObjectStoreError::Storage(StorageError::Unsupported { .. })) => {
-                return self.put_under(intent, upload, received).await;
-            }
-            Err(error) => error,
-        };
-        self.abandon(intent, Leftovers::ObjectOnly, LateWrite::after_failure(&error)).await?;
-        Err(error)
-    }
-
-    /// Puts the very bytes that were read, where the storage cannot copy on a condition.
-    async fn put_under(&self, intent: &Intent, upload: &OpenUpload, received: &Received) -> Result<String> {
-        let body = match self.body_of(upload, received).await {
-            Ok(body) => body,
-            Err(error) => {
-                self.abandon(intent, Leftovers::ObjectOnly, LateWrite::Impossible).await?;
-                return Err(error.into());
-            }
-        };
-        let options = PutOptions { content_type: received.format.content_type().to_owned(), content_md5: received.md5 };
-        self.put(intent, body, &options).await.map(|outcome| outcome.etag)
     }
 
     /// Makes the file real: its row comes, and both intents go, the client's as a purge that will be repeated when
@@ -234,7 +181,7 @@ fn staged(
     upload: &OpenUpload,
     received: Received,
     intent: &Intent,
-    etag: String,
+    copied: Copied,
     allowance: Option<Allowance>,
 ) -> StagedFile {
     let object = StagedObject {
@@ -244,14 +191,10 @@ fn staged(
         filename: Filename::from_stored(&upload.declared.filename),
         format: received.format,
         size_bytes: received.size_bytes,
-        sha256: received.sha256,
-        etag,
+        sha256: copied.sha256,
+        etag: copied.etag,
         is_keyed: upload.declared.is_keyed,
         is_counted: allowance.is_some(),
     };
     StagedFile::new(upload.id.uuid(), object, received.facts)
-}
-
-pub(super) fn may_pass(error: &StorageError) -> bool {
-    error.retry_class() != object_store_storage::RetryClass::Never
 }

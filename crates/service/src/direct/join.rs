@@ -4,7 +4,7 @@ use object_store_repo::IntentRepo;
 use object_store_storage::{StorageError, StorageResult, UploadedPart};
 use tracing::warn;
 
-use crate::direct::complete::may_pass;
+use crate::direct::copy::may_pass;
 use crate::direct::find::OpenUpload;
 use crate::direct::parts::Parts;
 use crate::error::{MissingParts, ObjectStoreError, Result, chain};

@@ -5,6 +5,7 @@ mod begin;
 mod begin_parts;
 mod cancel;
 mod complete;
+mod copy;
 mod declared;
 mod find;
 mod join;

@@ -1,11 +1,9 @@
 //! Reading what a client has sent, under one entity tag: whatever the client sends meanwhile is not that.
 
 use bytes::Bytes;
-use futures::TryStreamExt;
-use object_store_media::{Facts, Format};
+use object_store_media::{Facts, Format, Policy};
 use object_store_models::Sha256;
 use object_store_storage::{Body, Download, StorageError, StorageResult, collect};
-use sha2::Digest;
 use tokio::runtime::Handle;
 
 use crate::direct::begin::max_request_bytes;
@@ -25,7 +23,7 @@ pub(super) struct Received {
     pub(super) size_bytes: u64,
     pub(super) format: Format,
     pub(super) facts: Facts,
-    /// `None` where it was too large to be hashed.
+    /// Of what is small; the rest is hashed where no client can write.
     pub(super) sha256: Option<Sha256>,
     pub(super) md5: Option<[u8; 16]>,
     /// All of it, where it is small.
@@ -47,8 +45,7 @@ impl ObjectStoreService {
         }
         check_size(size_bytes, max_request_bytes(&self.settings.limits, kind))?;
         check_length(upload.declared.size_bytes, size_bytes)?;
-        let declared = upload.declared.content_type.clone();
-        let policy = facts::policy(&self.settings.limits, Some(kind), Some(declared));
+        let policy = self.policy_for(upload);
 
         if size_bytes <= IN_MEMORY as u64 {
             let bytes = all_of(self.at(upload, &etag, size_bytes).await?).await?;
@@ -64,12 +61,13 @@ impl ObjectStoreService {
         let source = RangedObject::new(storage, Handle::current(), upload.staging.clone(), size_bytes, Bytes::new());
         let source = source.only(&etag);
         let (format, facts) = blocking(move || facts::of_source(source, &policy)).await?;
-        let sha256 = if size_bytes <= self.settings.hash_at_completion {
-            Some(digest_of(self.at(upload, &etag, size_bytes).await?).await?)
-        } else {
-            None
-        };
-        Ok(Received { etag, size_bytes, format, facts, sha256, md5: None, bytes: None })
+        Ok(Received { etag, size_bytes, format, facts, sha256: None, md5: None, bytes: None })
+    }
+
+    /// What an upload through us of what was declared would be held to.
+    pub(super) fn policy_for(&self, upload: &OpenUpload) -> Policy {
+        let kind = kind_of_bytes(upload.id.kind());
+        facts::policy(&self.settings.limits, Some(kind), Some(upload.declared.content_type.clone()))
     }
 
     /// The very bytes that were found good, to be put elsewhere.
@@ -94,12 +92,4 @@ impl ObjectStoreService {
 
 async fn all_of(download: Download) -> StorageResult<Bytes> {
     collect(download.stream).await.map_err(broken_off)
-}
-
-async fn digest_of(mut download: Download) -> StorageResult<Sha256> {
-    let mut hasher = sha2::Sha256::new();
-    while let Some(piece) = download.stream.try_next().await.map_err(StorageError::Body).map_err(broken_off)? {
-        hasher.update(&piece);
-    }
-    Ok(<[u8; 32]>::from(hasher.finalize()).into())
 }

@@ -42,6 +42,7 @@ on_both_databases! {
     a_sweep_in_the_middle_of_completing_wins
     a_copy_that_fails_is_tried_under_a_fresh_key
     a_copy_that_fails_for_good_changes_nothing
+    what_is_replaced_under_the_same_entity_tag_is_not_stored
     a_copy_whose_answer_was_lost_is_removed_later
     storage_that_cannot_copy_on_a_condition_is_sent_the_bytes
     a_failed_delete_of_what_was_sent_is_finished_by_the_sweep
@@ -619,6 +620,25 @@ async fn a_copy_that_fails_for_good_changes_nothing(world: World) {
         assert_eq!(world.count().await, Count { intents: 1, objects: 1, ..Count::default() });
     }
     completed_image(&world, &upload).await;
+}
+
+async fn what_is_replaced_under_the_same_entity_tag_is_not_stored(world: World) {
+    let small = sent(&world, of_png(), png()).await;
+    world.storage.swap_copies();
+    assert_eq!(code(complete(&world, &small).await), "storage_corrupted");
+    // Beyond what is held in memory, the copy is what is looked at and hashed.
+    let wav = samples::wav(48_000, 2, 16, 55_000);
+    let long = sent(&world, DirectUploadCreate::audio("a.wav", "audio/wav"), wav.clone()).await;
+    let FileUploadResult::Audio(audio) = complete(&world, &long).await.unwrap() else { panic!("an image") };
+    world.storage.heal();
+
+    let served = download(&world, long.id).await;
+    assert!(served != wav);
+    let through_us = world.service.upload_audio(ann(), AudioCreate::new("a.wav"), served.into()).await.unwrap();
+    assert_eq!(audio.sha256, through_us.sha256);
+    completed_image(&world, &small).await;
+    assert_eq!(download(&world, small.id).await, png());
+    world.assert_consistent_after_sweep().await;
 }
 
 async fn a_copy_whose_answer_was_lost_is_removed_later(world: World) {

@@ -31,7 +31,7 @@ const CUT: Fault = Fault::CutDownload { after_bytes: 20 };
 const STALE: Fault = Fault::CutListing { after_objects: 0 };
 
 /// What can happen to certain calls only.
-const CERTAIN_CALLS: [(Operation, Call, When, Fault, &str); 24] = [
+const CERTAIN_CALLS: [(Operation, Call, When, Fault, &str); 26] = [
     (Operation::UploadImage, Call::Put, When::Nth(1), Fault::Corrupted, "storage_corrupted"),
     (Operation::UploadInParts, Call::Put, When::Nth(1), Fault::Corrupted, "storage_corrupted"),
     (Operation::CompleteWithoutCopy, Call::Put, When::Nth(1), Fault::Corrupted, "storage_corrupted"),
@@ -39,6 +39,8 @@ const CERTAIN_CALLS: [(Operation, Call, When, Fault, &str); 24] = [
     (Operation::UploadInParts, Call::Get, When::Always, CUT, "storage_unavailable"),
     (Operation::Complete, Call::Get, When::Nth(1), CUT, "storage_unavailable"),
     (Operation::Complete, Call::Get, When::Always, CUT, "storage_unavailable"),
+    (Operation::Complete, Call::Get, When::Nth(2), CUT, "storage_unavailable"),
+    (Operation::Complete, Call::Get, When::Nth(2), Fault::FlipDownload { at: 40 }, "storage_corrupted"),
     (Operation::CompleteLong, Call::Get, When::Nth(1), CUT, "storage_unavailable"),
     (Operation::CompleteLong, Call::Get, When::Nth(2), CUT, "storage_unavailable"),
     (Operation::CompleteLong, Call::Get, When::Always, CUT, "storage_unavailable"),
