@@ -18,7 +18,7 @@ const CREATE: Operation = Operation::write("create bucket");
 pub(crate) async fn info(client: &Client) -> StorageResult<BucketInfo> {
     let prefix = client.target.full_key("");
     let prefix = prefix.as_str();
-    let clock_skew = attempts(Repeat::Idempotent, INFO, None, || async move {
+    let clock_skew = attempts(&client.patience, Repeat::Idempotent, INFO, None, || async move {
         let query = [("list-type", "2"), ("max-keys", "1"), ("prefix", prefix)];
         let request = Request { query: &query, ..client.request(Method::GET, Resource::Contents) };
         let response = client.send(request).await?;
@@ -44,7 +44,7 @@ pub(crate) async fn ensure(client: &Client) -> StorageResult<bool> {
     if exists(client).await? {
         return Ok(false);
     }
-    let created = attempts(Repeat::Idempotent, CREATE, None, || async move {
+    let created = attempts(&client.patience, Repeat::Idempotent, CREATE, None, || async move {
         let payload = client.config.location_constraint().map_or(Payload::None, |location| {
             Payload::Document(format!(
                 "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
@@ -84,7 +84,7 @@ pub(crate) async fn sure_of_absence(client: &Client, failure: Failure, key: &Obj
 }
 
 async fn exists(client: &Client) -> StorageResult<bool> {
-    attempts(Repeat::Idempotent, HEAD, None, || async move {
+    attempts(&client.patience, Repeat::Idempotent, HEAD, None, || async move {
         match client.send(client.request(Method::HEAD, Resource::Contents)).await {
             Ok(_) => Ok(true),
             Err(Failure::Refused(refusal)) if refusal.status == 404 => Ok(false),

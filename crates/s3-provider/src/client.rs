@@ -1,7 +1,7 @@
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use object_store_storage::{ByteStream, StorageError, StorageResult};
@@ -9,14 +9,17 @@ use reqwest::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, RETRY_AFTER}
 use reqwest::redirect::Policy;
 use reqwest::{Method, Response, StatusCode};
 use s3::Region;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::S3Config;
 use crate::credentials::{CredentialStore, install_tls_provider};
 use crate::error::{Failure, Refusal, word};
+use crate::limiter::InFlight;
 use crate::outgoing::{Progress, checked, pieces};
+use crate::retry::Patience;
 use crate::sign::{UNSIGNED_PAYLOAD, sha256_hex, sign};
 use crate::target::{Resource, Target};
+use crate::xml::Element;
 
 /// The most that is read of an answer that says no.
 const REFUSAL_BYTES: usize = 64 * 1024;
@@ -31,6 +34,7 @@ pub(crate) struct Client {
     pub(crate) target: Target,
     pub(crate) region: Region,
     pub(crate) credentials: CredentialStore,
+    pub(crate) patience: Patience,
     http: reqwest::Client,
 }
 
@@ -74,6 +78,10 @@ impl Payload {
         }
     }
 
+    fn is_read_while_sent(&self) -> bool {
+        matches!(self, Self::Stream { .. })
+    }
+
     fn hash(&self) -> String {
         match self {
             Self::None => sha256_hex(b""),
@@ -106,6 +114,7 @@ impl Client {
         Ok(Self {
             region: Region::Custom { region: config.region.clone(), endpoint: config.endpoint_url().map_err(invalid)? },
             credentials: CredentialStore::find(&config.credentials).await?,
+            patience: Patience::new(&config),
             target,
             http,
             config,
@@ -127,15 +136,40 @@ impl Client {
     /// Sends a request once and waits for the head of its answer. An answer that says no is a failure.
     pub(crate) async fn send(&self, request: Request<'_>) -> Result<Response, Failure> {
         let patience = request.patience;
-        let progress = Progress::new();
+        let in_flight = self.enter(request.payload.is_read_while_sent()).await?;
+        let progress = Progress::new(self.config.connect_timeout);
         let call = self.prepare(request, &progress).await?;
         let response = self.head_of_answer(call, &progress, patience).await;
+        // Who reads an answer slowly holds nobody up.
+        drop(in_flight);
         // A body that was withheld explains whatever else has happened.
         if let Some(fault) = progress.take_fault() {
             return Err(fault.into());
         }
         let response = response?;
-        if response.status().is_success() { Ok(response) } else { Err(self.refusal(response).await) }
+        if response.status().is_success() {
+            self.patience.limiter.succeeded();
+            Ok(response)
+        } else {
+            Err(self.refusal(response).await)
+        }
+    }
+
+    /// Waits while a server that has too much to do has enough requests of ours. A body that is read while it is sent
+    /// does not wait, since whoever yields it may be as slow as he likes, and nobody should wait for that either.
+    async fn enter(&self, is_read_while_sent: bool) -> Result<Option<InFlight>, Failure> {
+        if is_read_while_sent {
+            return Ok(None);
+        }
+        match timeout(self.config.operation_timeout, self.patience.limiter.enter()).await {
+            Ok(in_flight) => Ok(Some(in_flight)),
+            Err(_) => Err(StorageError::Unavailable {
+                reason: "the server answers too slowly for all requests that wait for it".to_owned(),
+                outcome_unknown: false,
+                source: None,
+            }
+            .into()),
+        }
     }
 
     /// The rest of an answer, if it has at most `limit` bytes.
@@ -178,7 +212,7 @@ impl Client {
             let deadline = progress.deadline(patience);
             match timeout_at(deadline, call.as_mut()).await {
                 Ok(Ok(response)) => return Ok(response),
-                Ok(Err(error)) if error.is_connect() => return Err(Failure::Connect(error)),
+                Ok(Err(error)) if error.is_connect() => return Err(Failure::to_connect(error)),
                 Ok(Err(error)) => return Err(Failure::Lost(error)),
                 Err(_) if progress.deadline(patience) > deadline => {}
                 Err(_) if progress.waits_for_source() => return Err(source_stalled(patience).into()),
@@ -190,14 +224,19 @@ impl Client {
     async fn refusal(&self, response: Response) -> Failure {
         let status = response.status();
         let headers = response.headers().clone();
-        // A body that cannot be read to its end takes nothing away from the status.
         let body = match self.read_some(response, REFUSAL_BYTES).await {
             Ok((body, true)) => body,
-            Ok((_, false)) | Err(_) => Bytes::new(),
+            // No S3 server has so much to say about a refusal.
+            Ok((_, false)) => Bytes::new(),
+            Err(_) if Refusal::is_clear_without_code(status) => Bytes::new(),
+            Err(_) => return Failure::Garbled("the answer breaks off"),
         };
         let mut refusal = Refusal::new(status, &body);
+        if refusal.code.is_none() && is_cut_xml(&body) && !Refusal::is_clear_without_code(status) {
+            return Failure::Garbled("the answer breaks off");
+        }
         refusal.retry_after =
-            header(&headers, RETRY_AFTER.as_str()).and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+            header(&headers, RETRY_AFTER.as_str()).and_then(|text| retry_after(text, SystemTime::now()));
         if refusal.elsewhere.is_none() && (status.is_redirection() || status == StatusCode::BAD_REQUEST) {
             refusal.elsewhere = header(&headers, "x-amz-bucket-region").and_then(word).or_else(|| {
                 let location = reqwest::Url::parse(header(&headers, "location")?).ok()?;
@@ -207,12 +246,15 @@ impl Client {
         Failure::Refused(refusal)
     }
 
-    /// At most `limit` bytes of an answer, and whether that is all of it.
+    /// At most `limit` bytes of an answer, and whether that is all of it. Documents are small, so that all of one has to
+    /// be there in the time of an operation, however steadily it drips.
     async fn read_some(&self, mut response: Response, limit: usize) -> Result<(Bytes, bool), Failure> {
-        let idle = self.config.idle_timeout;
+        let (idle, whole) = (self.config.idle_timeout, self.config.operation_timeout);
+        let ends_at = Instant::now() + whole;
         let mut bytes = BytesMut::new();
         loop {
-            match timeout_at(Instant::now() + idle, response.chunk()).await {
+            match timeout_at(ends_at.min(Instant::now() + idle), response.chunk()).await {
+                Err(_) if Instant::now() >= ends_at => return Err(Failure::Late(whole)),
                 Err(_) => return Err(Failure::Stalled(idle)),
                 Ok(Err(error)) => return Err(Failure::Lost(error)),
                 Ok(Ok(None)) => return Ok((bytes.freeze(), true)),
@@ -226,6 +268,21 @@ impl Client {
 /// A header's value as text.
 pub(crate) fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
+}
+
+/// How long to wait: seconds, or until a date (RFC 9110, section 10.2.3).
+fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
+    let text = text.trim();
+    match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => Some(httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default()),
+    }
+}
+
+/// Whether a body begins like a document of S3 and does not end like one, whatever its length says.
+fn is_cut_xml(body: &[u8]) -> bool {
+    let body = body.trim_ascii();
+    (body.starts_with(b"<?xml") || body.starts_with(b"<Error")) && Element::parse(body).is_none()
 }
 
 fn source_stalled(patience: Duration) -> StorageError {
@@ -256,4 +313,32 @@ fn http_client(config: &S3Config, target: &Target) -> StorageResult<reqwest::Cli
         reason: "the HTTP client could not be built".into(),
         source: Some(Box::new(error.without_url())),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+    use super::{is_cut_xml, retry_after};
+
+    #[test]
+    fn a_pause_is_a_number_or_a_date() {
+        let now = UNIX_EPOCH + Duration::from_secs(1_257_894_000);
+        let read = |text: &str| retry_after(text, now);
+        assert_eq!(read(" 120 "), Some(Duration::from_secs(120)));
+        assert_eq!(read("Tue, 10 Nov 2009 23:00:30 GMT"), Some(Duration::from_secs(30)));
+        assert_eq!(read("Tue, 10 Nov 2009 22:00:00 GMT"), Some(Duration::ZERO));
+        for text in ["", "soon", "-1", "1.5", "99999999999999999999"] {
+            assert_eq!(retry_after(text, SystemTime::now()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_begins_like_an_error_must_end_like_one() {
+        let whole = "<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code></Error>";
+        assert!(!is_cut_xml(whole.as_bytes()) && !is_cut_xml(b"") && !is_cut_xml(b"<html><p>not found"));
+        for length in 5..whole.len() {
+            assert!(is_cut_xml(&whole.as_bytes()[..length]), "{}", &whole[..length]);
+        }
+    }
 }

@@ -25,6 +25,13 @@ pub struct S3Config {
     pub connect_timeout: Duration,
     /// How long a request may make no progress: no byte of its body taken, no head of its answer, no byte of that.
     pub idle_timeout: Duration,
+    /// How long an operation may take in all, with its attempts and the pauses between them. Not counted are the body of
+    /// an object, which may take as long as it moves, and the server's own work, which has `work_timeout`; nothing is
+    /// tried again after this time.
+    pub operation_timeout: Duration,
+    /// How many requests may be in flight, bodies that are read while they are sent aside. When a server asks for less
+    /// (503, 429, `SlowDown`), half of them wait; the longer it does not, the fewer.
+    pub max_requests_in_flight: usize,
     /// How long the server may work on a copy or on the completion of a multipart upload before it answers.
     pub work_timeout: Duration,
 }
@@ -88,6 +95,9 @@ pub enum S3ConfigError {
         /// Which part.
         setting: &'static str,
     },
+    /// No request may ever be in flight.
+    #[error("max_requests_in_flight is above zero")]
+    NoRequests,
     /// A timeout of zero.
     #[error("{setting} is above zero")]
     Timeout {
@@ -101,7 +111,7 @@ impl S3Config {
     pub const MAX_PREFIX_BYTES: usize = 64;
 
     /// A bucket with the usual settings: path style on an endpoint of its own, virtual hosts on AWS, no prefix, 5 s to
-    /// connect, 30 s without progress, 5 minutes for the server's own work.
+    /// connect, 30 s without progress, 60 s for an operation, 256 requests in flight, 5 minutes for the server's own work.
     pub fn new(
         endpoint: Option<String>,
         region: impl Into<String>,
@@ -118,6 +128,8 @@ impl S3Config {
             credentials,
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(30),
+            operation_timeout: Duration::from_secs(60),
+            max_requests_in_flight: 256,
             work_timeout: Duration::from_mins(5),
         }
     }
@@ -131,11 +143,15 @@ impl S3Config {
         for (setting, value) in [
             ("connect_timeout", self.connect_timeout),
             ("idle_timeout", self.idle_timeout),
+            ("operation_timeout", self.operation_timeout),
             ("work_timeout", self.work_timeout),
         ] {
             if value.is_zero() {
                 return Err(S3ConfigError::Timeout { setting });
             }
+        }
+        if self.max_requests_in_flight == 0 {
+            return Err(S3ConfigError::NoRequests);
         }
         self.endpoint_url()?;
         self.public_endpoint_url()?;
@@ -360,6 +376,10 @@ mod tests {
     fn a_timeout_is_above_zero() {
         let wrong = S3Config { idle_timeout: Duration::ZERO, ..config() };
         assert_eq!(wrong.validate(), Err(S3ConfigError::Timeout { setting: "idle_timeout" }));
+        let wrong = S3Config { operation_timeout: Duration::ZERO, ..config() };
+        assert_eq!(wrong.validate(), Err(S3ConfigError::Timeout { setting: "operation_timeout" }));
+        let wrong = S3Config { max_requests_in_flight: 0, ..config() };
+        assert_eq!(wrong.validate(), Err(S3ConfigError::NoRequests));
     }
 
     #[test]

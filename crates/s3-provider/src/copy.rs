@@ -14,7 +14,7 @@ use crate::sign::value;
 use crate::target::Resource;
 use crate::xml::Element;
 
-const COPY: Operation = Operation::write("copy object");
+const COPY: Operation = Operation::write("copy object").working();
 
 /// Copies an object on the server. Objects above 5 GiB are refused by most servers.
 ///
@@ -43,7 +43,7 @@ pub(crate) async fn copy(
         headers.insert("x-amz-copy-if-match", value(&format!("\"{etag}\""))?);
     }
     let headers = &headers;
-    attempts(Repeat::WithoutEffect, COPY, Some(from), || async move {
+    attempts(&client.patience, Repeat::WithoutEffect, COPY, Some(from), || async move {
         let request = Request {
             headers: headers.clone(),
             payload: Payload::Bytes(Bytes::new()),

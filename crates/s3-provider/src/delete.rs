@@ -12,7 +12,7 @@ const DELETE: Operation = Operation::write("delete object");
 
 /// Removes an object. Its absence is a success, the bucket's is not.
 pub(crate) async fn delete(client: &Client, key: &ObjectKey) -> StorageResult<()> {
-    attempts(Repeat::Idempotent, DELETE, Some(key), || async move {
+    attempts(&client.patience, Repeat::Idempotent, DELETE, Some(key), || async move {
         let failure = match client.send(client.request(Method::DELETE, Resource::Object(key))).await {
             Ok(response) => return client.read(response, SMALL_ANSWER_BYTES).await.map(drop),
             Err(failure) => failure,

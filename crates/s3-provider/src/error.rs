@@ -1,5 +1,7 @@
 //! What can go wrong on the way to an answer, and what the port calls it.
 
+use std::error::Error as StdError;
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,15 +17,38 @@ pub(crate) struct Operation {
     pub(crate) name: &'static str,
     /// Whether it leaves something behind in storage.
     pub(crate) writes: bool,
+    /// How long it may take.
+    pub(crate) lasts: Lasts,
+}
+
+/// How long an operation may take, all attempts included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lasts {
+    /// [`S3Config::operation_timeout`](crate::S3Config::operation_timeout).
+    Moments,
+    /// As long as its body moves; it is not begun again after that time.
+    AsLongAsItMoves,
+    /// That time and [`S3Config::work_timeout`](crate::S3Config::work_timeout).
+    AsLongAsItWorks,
 }
 
 impl Operation {
     pub(crate) const fn read(name: &'static str) -> Self {
-        Self { name, writes: false }
+        Self { name, writes: false, lasts: Lasts::Moments }
     }
 
     pub(crate) const fn write(name: &'static str) -> Self {
-        Self { name, writes: true }
+        Self { name, writes: true, lasts: Lasts::Moments }
+    }
+
+    /// The same, with a body on its way.
+    pub(crate) const fn transferring(self) -> Self {
+        Self { lasts: Lasts::AsLongAsItMoves, ..self }
+    }
+
+    /// The same, with work for the server before it answers.
+    pub(crate) const fn working(self) -> Self {
+        Self { lasts: Lasts::AsLongAsItWorks, ..self }
     }
 }
 
@@ -36,8 +61,12 @@ pub(crate) enum Failure {
     Connect(reqwest::Error),
     /// The connection broke after the request was begun.
     Lost(reqwest::Error),
+    /// No connection, since the two sides do not agree on TLS, or the server's certificate is not trusted.
+    Tls(rustls::Error),
     /// The server made no progress for this long.
     Stalled(Duration),
+    /// All attempts together took this long.
+    Late(Duration),
     /// The answer is none that S3 gives.
     Garbled(&'static str),
     /// Already in the port's words.
@@ -48,6 +77,39 @@ impl From<StorageError> for Failure {
     fn from(error: StorageError) -> Self {
         Self::Storage(error)
     }
+}
+
+impl Failure {
+    /// Why there is no connection.
+    pub(crate) fn to_connect(error: reqwest::Error) -> Self {
+        match tls_error(&error) {
+            Some(error) => Self::Tls(error),
+            None => Self::Connect(error),
+        }
+    }
+
+    /// Whether the server has too much to do.
+    pub(crate) fn is_throttling(&self) -> bool {
+        let Self::Refused(refusal) = self else { return false };
+        matches!(refusal.status, 429 | 503)
+            || matches!(refusal.code.as_deref(), Some("SlowDown" | "ServiceUnavailable" | "TooManyRequests"))
+    }
+}
+
+fn tls_error(error: &reqwest::Error) -> Option<rustls::Error> {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(current) = cause {
+        if let Some(found) = current.downcast_ref::<rustls::Error>() {
+            return Some(found.clone());
+        }
+        // What an `io::Error` is made of is not its source.
+        let inside = current.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause = match inside {
+            Some(inside) => Some(inside),
+            None => current.source(),
+        };
+    }
+    None
 }
 
 /// A server's no.
@@ -79,6 +141,14 @@ impl Refusal {
             refusal.read(root);
             refusal
         })
+    }
+
+    /// Whether a status says all by itself. What is missing of other refusals could say that the bucket is not there
+    /// as well as that the key is not, or that the server was too slow as well as that it was asked for nonsense.
+    pub(crate) fn is_clear_without_code(status: StatusCode) -> bool {
+        status.is_server_error()
+            || status.is_redirection()
+            || matches!(status.as_u16(), 401 | 403 | 405 | 408 | 412 | 416 | 429)
     }
 
     fn read(&mut self, root: &Element) {
@@ -124,7 +194,16 @@ pub(crate) fn translate(failure: Failure, operation: Operation, key: Option<&Obj
         Failure::Storage(error) => error,
         Failure::Refused(refusal) => translate_refusal(&refusal, operation, key),
         Failure::Stalled(time) => unavailable(format!("no progress for {} s", time.as_secs_f32()), true),
-        Failure::Garbled(what) => unavailable(what.to_owned(), true),
+        Failure::Late(time) => unavailable(format!("not done within {} s", time.as_secs_f32()), true),
+        Failure::Garbled(what) => unavailable(format!("{what}; check that the endpoint is an S3 server's"), true),
+        Failure::Tls(error) => StorageError::Other {
+            reason: format!(
+                "{}: no TLS connection ({error}); check the endpoint's scheme and port, and that its certificate is \
+                 valid for its name and issued by an authority that this system trusts",
+                operation.name
+            ),
+            source: Some(Box::new(error)),
+        },
         Failure::Connect(error) => StorageError::Unavailable {
             reason: format!("{}: no connection", operation.name),
             outcome_unknown: false,

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use object_store_storage::{ByteRange, ByteStream, Download, ObjectKey, ObjectMeta, StorageError, StorageResult};
 use reqwest::header::{HeaderMap, RANGE};
 use reqwest::{Method, Response, StatusCode};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::answer::{content_length, content_range, meta};
 use crate::bucket::sure_of_absence;
@@ -20,6 +20,10 @@ use crate::target::Resource;
 const GET: Operation = Operation::read("get object");
 const HEAD: Operation = Operation::read("head object");
 
+/// What a server has to send within [`S3Config::idle_timeout`](crate::S3Config::idle_timeout), unless the object ends. One
+/// that lets a body drip is as good as silent. How slow whoever reads it is does not matter.
+const LEAST_BYTES: usize = 1024;
+
 /// Beyond every object, and the most that all servers read as a number.
 const MAX_POSITION: u64 = i64::MAX as u64;
 
@@ -28,7 +32,7 @@ pub(crate) async fn get(client: &Client, key: &ObjectKey, range: Option<ByteRang
     if range.is_some_and(|range| range.length == 0 || range.start > MAX_POSITION) {
         return Err(StorageError::RangeNotSatisfiable);
     }
-    attempts(Repeat::Idempotent, GET, Some(key), || async move {
+    attempts(&client.patience, Repeat::Idempotent, GET, Some(key), || async move {
         let mut headers = HeaderMap::new();
         if let Some(range) = range {
             let last = range.start.saturating_add(range.length - 1).min(MAX_POSITION);
@@ -50,7 +54,7 @@ pub(crate) async fn head(client: &Client, key: &ObjectKey) -> StorageResult<Obje
 
 /// The same, with all that the server says.
 pub(crate) async fn head_with_headers(client: &Client, key: &ObjectKey) -> StorageResult<(ObjectMeta, HeaderMap)> {
-    attempts(Repeat::Idempotent, HEAD, Some(key), || async move {
+    attempts(&client.patience, Repeat::Idempotent, HEAD, Some(key), || async move {
         match client.send(client.request(Method::HEAD, Resource::Object(key))).await {
             Ok(response) => {
                 let headers = response.headers();
@@ -109,11 +113,23 @@ struct Incoming {
     skip: u64,
     left: u64,
     idle: Duration,
+    /// How long the server was waited for since it last had sent [`LEAST_BYTES`].
+    waited: Duration,
+    /// How much it has sent since then.
+    dripped: usize,
     failed: bool,
 }
 
 fn body(response: Response, extent: Extent, idle: Duration) -> ByteStream {
-    let incoming = Incoming { response, skip: extent.skip, left: extent.length, idle, failed: false };
+    let incoming = Incoming {
+        response,
+        skip: extent.skip,
+        left: extent.length,
+        idle,
+        waited: Duration::ZERO,
+        dripped: 0,
+        failed: false,
+    };
     futures::stream::unfold(incoming, |mut incoming| async move {
         if incoming.left == 0 || incoming.failed {
             return None;
@@ -129,7 +145,10 @@ fn body(response: Response, extent: Extent, idle: Duration) -> ByteStream {
 impl Incoming {
     async fn next(&mut self) -> io::Result<Bytes> {
         loop {
-            let mut piece = match timeout(self.idle, self.response.chunk()).await {
+            let started = Instant::now();
+            let arrived = timeout(self.idle.saturating_sub(self.waited), self.response.chunk()).await;
+            self.waited += started.elapsed();
+            let mut piece = match arrived {
                 Err(_) => return Err(io::Error::new(io::ErrorKind::TimedOut, "storage sends no more of the object")),
                 Ok(Err(error)) => return Err(read_error(error)),
                 Ok(Ok(None)) => {
@@ -140,6 +159,10 @@ impl Incoming {
                 }
                 Ok(Ok(Some(piece))) => piece,
             };
+            self.dripped += piece.len();
+            if self.dripped >= LEAST_BYTES {
+                (self.waited, self.dripped) = (Duration::ZERO, 0);
+            }
             let skipped = piece.split_to(cut(self.skip, piece.len()));
             self.skip -= skipped.len() as u64;
             piece.truncate(cut(self.left, piece.len()));

@@ -18,6 +18,7 @@ mod credentials;
 mod delete;
 mod error;
 mod get;
+mod limiter;
 mod list;
 mod multipart;
 mod outgoing;

@@ -58,7 +58,7 @@ struct Answer {
 async fn fetch(client: &Client, wanted: &Wanted<'_>, token: Option<&str>) -> StorageResult<Answer> {
     let limit = wanted.limit.to_string();
     let limit = limit.as_str();
-    attempts(Repeat::Idempotent, LIST, None, || async move {
+    attempts(&client.patience, Repeat::Idempotent, LIST, None, || async move {
         let mut query = vec![("list-type", "2"), ("max-keys", limit), ("prefix", wanted.prefix)];
         query.extend(wanted.after.map(|after| ("start-after", after)));
         query.extend(token.map(|token| ("continuation-token", token)));

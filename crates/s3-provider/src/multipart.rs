@@ -40,8 +40,8 @@ const CONCURRENT_PARTS: usize = 2;
 
 const BEGIN: Operation = Operation::write("begin multipart upload");
 // A part without completion is no object: as far as the caller of `put` is concerned, nothing has happened.
-const PART: Operation = Operation::read("upload part");
-const COMPLETE: Operation = Operation::write("complete multipart upload");
+const PART: Operation = Operation::read("upload part").transferring();
+const COMPLETE: Operation = Operation::write("complete multipart upload").working();
 
 /// Stores a stream in parts, or with one request if it turns out to be small.
 ///
@@ -116,7 +116,7 @@ async fn send_part(
     let mut headers = HeaderMap::new();
     headers.insert("content-md5", value(&STANDARD.encode(md5_of(&part).await?))?);
     let (text, headers, part) = (text.as_str(), &headers, &part);
-    attempts(Repeat::Idempotent, PART, Some(key), || async move {
+    attempts(&client.patience, Repeat::Idempotent, PART, Some(key), || async move {
         let query = [("partNumber", text), ("uploadId", upload_id)];
         let request = Request {
             query: &query,
@@ -170,7 +170,7 @@ async fn complete(
     }
     document.push_str("</CompleteMultipartUpload>");
     let document = document.as_str();
-    attempts(Repeat::WithoutEffect, COMPLETE, Some(key), || async move {
+    attempts(&client.patience, Repeat::WithoutEffect, COMPLETE, Some(key), || async move {
         let query = [("uploadId", upload_id)];
         let request = Request {
             query: &query,
@@ -242,7 +242,7 @@ impl Drop for Upload {
 }
 
 async fn begin(client: &Client, key: &ObjectKey, headers: &HeaderMap) -> StorageResult<String> {
-    attempts(Repeat::WithoutEffect, BEGIN, Some(key), || async move {
+    attempts(&client.patience, Repeat::WithoutEffect, BEGIN, Some(key), || async move {
         let request = Request {
             query: &[("uploads", "")],
             headers: headers.clone(),

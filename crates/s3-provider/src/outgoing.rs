@@ -23,9 +23,11 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn new() -> Arc<Self> {
+    /// Nothing has moved yet, and nothing can before there is a connection, for which there is a time of its own.
+    pub(crate) fn new(connect_timeout: Duration) -> Arc<Self> {
+        let now = Instant::now();
         Arc::new(Self {
-            last: Mutex::new(Instant::now()),
+            last: Mutex::new(now.checked_add(connect_timeout).unwrap_or(now)),
             fault: Mutex::new(None),
             waits_for_source: AtomicBool::new(false),
         })
@@ -179,6 +181,8 @@ impl Checked {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use std::io;
 
     use bytes::Bytes;
@@ -196,7 +200,7 @@ mod tests {
 
     /// What was sent, and what was found wrong.
     async fn send(source: ByteStream, length: u64, md5: Option<[u8; 16]>) -> (Vec<u8>, Option<StorageError>) {
-        let progress = Progress::new();
+        let progress = Progress::new(Duration::ZERO);
         let mut stream = Box::pin(checked(source, length, md5, progress.clone()));
         let mut sent = Vec::new();
         while let Some(Ok(piece)) = stream.next().await {
@@ -240,10 +244,11 @@ mod tests {
     #[tokio::test]
     async fn large_pieces_are_cut() {
         let bytes = Bytes::from(vec![7; 1_000_000]);
-        let sent: Vec<Bytes> = pieces(bytes.clone(), Progress::new()).try_collect().await.unwrap();
+        let sent: Vec<Bytes> = pieces(bytes.clone(), Progress::new(Duration::ZERO)).try_collect().await.unwrap();
         assert!(sent.len() > 7 && sent.concat() == bytes);
         let whole = futures::stream::iter([Ok(bytes.clone())]).boxed();
-        let sent: Vec<Bytes> = checked(whole, 1_000_000, None, Progress::new()).try_collect().await.unwrap();
+        let sent: Vec<Bytes> =
+            checked(whole, 1_000_000, None, Progress::new(Duration::ZERO)).try_collect().await.unwrap();
         assert!(sent.len() > 7 && sent.concat() == bytes);
     }
 }

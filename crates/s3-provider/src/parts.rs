@@ -26,7 +26,7 @@ pub(crate) async fn page(
     }
     let (limit_text, after_text) = (limit.to_string(), after.unwrap_or_default().to_string());
     let (limit_text, after_text) = (limit_text.as_str(), after_text.as_str());
-    attempts(Repeat::Idempotent, LIST, Some(key), || async move {
+    attempts(&client.patience, Repeat::Idempotent, LIST, Some(key), || async move {
         let mut query = vec![("max-parts", limit_text), ("uploadId", upload_id)];
         if after.is_some() {
             query.push(("part-number-marker", after_text));

@@ -15,7 +15,8 @@ use crate::{bucket, copy, delete, get, list, multipart, parts, put, uploads};
 
 /// A bucket on an S3-compatible server, or a prefix of one. Cheap to clone; clones share their connections.
 ///
-/// Beyond what [`ObjectStorage`] promises: reads, listings, deletes and aborts are tried up to three times; a write only
+/// Beyond what [`ObjectStorage`] promises: reads, listings, deletes and aborts are tried up to five times within
+/// [`S3Config::operation_timeout`]; a write only
 /// when the failure before had no effect and the body is in memory. No time limits a transfer as long as it moves;
 /// without any progress for [`S3Config::idle_timeout`] it ends. Objects above 5 GiB are sent in parts, and cannot be
 /// copied.

@@ -28,7 +28,7 @@ const HASHED_BYTES: usize = 8 << 20;
 /// What is hashed on the spot: about 2 ms of work, more goes to a thread that may block.
 const HASHED_AT_ONCE_BYTES: usize = 1 << 20;
 
-const PUT: Operation = Operation::write("put object");
+const PUT: Operation = Operation::write("put object").transferring();
 
 /// Stores a body: of known length with one request, of unknown length in parts.
 pub(crate) async fn put(
@@ -69,7 +69,7 @@ pub(crate) async fn put_bytes(
     let headers = headers(options, md5)?;
     let size_bytes = bytes.len() as u64;
     let (bytes, headers) = (&bytes, &headers);
-    attempts(Repeat::WithoutEffect, PUT, Some(key), || async move {
+    attempts(&client.patience, Repeat::WithoutEffect, PUT, Some(key), || async move {
         send(client, key, Payload::Bytes(bytes.clone()), headers.clone(), size_bytes).await
     })
     .await
@@ -85,7 +85,7 @@ async fn put_stream(
 ) -> StorageResult<PutOutcome> {
     let headers = headers(options, options.content_md5)?;
     let mut payload = Some(Payload::Stream { stream, length, md5: options.content_md5 });
-    attempts(Repeat::Never, PUT, Some(key), || {
+    attempts(&client.patience, Repeat::Never, PUT, Some(key), || {
         let (payload, headers) = (payload.take().unwrap_or(Payload::None), headers.clone());
         async move { send(client, key, payload, headers, length).await }
     })

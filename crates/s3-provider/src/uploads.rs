@@ -20,7 +20,7 @@ const ABORT: Operation = Operation::write("abort multipart upload");
 pub(crate) async fn list(client: &Client, prefix: &str, marker: Option<&str>) -> StorageResult<MultipartUploadPage> {
     let prefix = client.target.full_key(prefix);
     let (prefix, after) = (prefix.as_str(), marker.map(split_marker));
-    attempts(Repeat::Idempotent, LIST, None, || async move {
+    attempts(&client.patience, Repeat::Idempotent, LIST, None, || async move {
         let mut query = vec![("uploads", ""), ("max-uploads", "1000"), ("prefix", prefix)];
         if let Some((key, id)) = after {
             query.push(("key-marker", key));
@@ -42,7 +42,7 @@ pub(crate) async fn list(client: &Client, prefix: &str, marker: Option<&str>) ->
 
 /// Discards an upload. One that does not exist is a success.
 pub(crate) async fn abort(client: &Client, key: &ObjectKey, upload_id: &str) -> StorageResult<()> {
-    attempts(Repeat::Idempotent, ABORT, Some(key), || async move {
+    attempts(&client.patience, Repeat::Idempotent, ABORT, Some(key), || async move {
         let query = [("uploadId", upload_id)];
         let request = Request { query: &query, ..client.request(Method::DELETE, Resource::Object(key)) };
         match client.send(request).await {

@@ -4,6 +4,7 @@
 
 mod contract;
 mod failures;
+mod hostile;
 mod http_client;
 mod parts;
 mod scripted_server;

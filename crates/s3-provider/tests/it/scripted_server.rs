@@ -14,6 +14,8 @@ pub(crate) enum Reply {
     Silence,
     /// These bytes are sent, and then nothing, with the connection open.
     Stall(Vec<u8>),
+    /// These bytes are sent, and then others again and again, a few each 150 ms.
+    Drip { at_once: Vec<u8>, then: &'static [u8] },
     /// The connection is reset after the head of the request.
     Reset,
 }
@@ -96,6 +98,13 @@ async fn serve<A: Fn(&str) -> Reply>(mut connection: TcpStream, answer: Arc<A>, 
         Reply::Stall(bytes) => {
             let _ = connection.write_all(&bytes).await;
             std::future::pending::<()>().await;
+        }
+        Reply::Drip { at_once, then } => {
+            let mut sent = connection.write_all(&at_once).await;
+            while sent.is_ok() {
+                tokio::time::sleep(Duration::from_millis(150)).await;
+                sent = connection.write_all(then).await;
+            }
         }
         Reply::Silence => std::future::pending().await,
         Reply::Reset => {}

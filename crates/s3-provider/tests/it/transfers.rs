@@ -126,7 +126,7 @@ async fn a_part_is_repeated_and_its_failure_leaves_nothing() {
     .await;
     let error = put(&server, stream(vec![Ok(bytes(PART))]), None).await.unwrap_err();
     assert_eq!(error.retry_class(), RetryClass::Safe, "{}", text(&error));
-    assert_eq!((count(&server, "put"), count(&server, ABORT)), (3, 1));
+    assert_eq!((count(&server, "put"), count(&server, ABORT)), (5, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
