@@ -6,6 +6,7 @@
 //! randomness, the same bytes on every machine.
 
 pub mod commit_loss;
+pub mod fault_proxy;
 pub mod faults;
 pub mod postgres;
 pub mod request_loss;

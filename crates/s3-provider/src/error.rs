@@ -417,6 +417,9 @@ mod tests {
         assert_eq!(translate(stalled(), WRITE, Some(&key)).retry_class(), RetryClass::OutcomeUnknown);
         assert_eq!(translate(stalled(), READ, Some(&key)).retry_class(), RetryClass::Safe);
         let text = translate(Failure::Garbled("no ETag in the answer"), WRITE, None).to_string();
-        assert_eq!(text, "storage is unavailable (put object: no ETag in the answer)");
+        assert_eq!(
+            text,
+            "storage is unavailable (put object: no ETag in the answer; check that the endpoint is an S3 server's)"
+        );
     }
 }

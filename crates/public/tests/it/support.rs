@@ -14,6 +14,7 @@ use tempfile::TempDir;
 pub(crate) struct World {
     pub(crate) store: ObjectStoreModule,
     pub(crate) directory: TempDir,
+    database: Option<DatabaseConfig>,
     _postgres: Option<Arc<TempPostgres>>,
 }
 
@@ -41,16 +42,25 @@ impl World {
     pub(crate) async fn sqlite() -> Self {
         let directory = TempDir::new().unwrap();
         let store = open(Config::embedded(directory.path())).await.unwrap();
-        Self { store, directory, _postgres: None }
+        Self { store, directory, database: None, _postgres: None }
     }
 
     pub(crate) async fn postgres() -> Self {
         let directory = TempDir::new().unwrap();
         let postgres = TempPostgres::shared().unwrap();
         let database = DatabaseConfig::new(postgres.create_database().unwrap());
-        let store = open(Config::embedded(directory.path()).database(database)).await.unwrap();
+        let store = open(Config::embedded(directory.path()).database(database.clone())).await.unwrap();
         store.migrate().await.unwrap();
-        Self { store, directory, _postgres: Some(postgres) }
+        Self { store, directory, database: Some(database), _postgres: Some(postgres) }
+    }
+
+    /// The module's configuration, for another module on the same data.
+    pub(crate) fn config(&self) -> Config {
+        let config = Config::embedded(self.directory.path());
+        match &self.database {
+            Some(database) => config.database(database.clone()),
+            None => config,
+        }
     }
 
     /// The keys in the bucket, and the multipart uploads that were begun.
