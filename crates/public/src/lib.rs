@@ -76,7 +76,10 @@ pub use object_store_service::{
     UploadSeen, Usage, UserQuota, VerifyOptions, VerifyProgress, VerifyReport,
 };
 pub use object_store_service::{MissingParts, ReceivedPart, SignedPart, UploadParts};
-pub use object_store_storage::{BucketInfo, ByteRange, ByteStream, ClockSkew, Download, RetryClass, StorageError};
+pub use object_store_storage::{
+    BucketInfo, ByteRange, ByteStream, Capabilities, Capability, ClockSkew, Download, ProbedCapability, RetryClass,
+    StorageError,
+};
 
 /// What files are, without a store: `cargo xtask probe` is made of this.
 pub mod media {

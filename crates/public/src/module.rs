@@ -9,7 +9,7 @@ use object_store_service::{
     SignedPart, SignedUrl, StagedAudio, StagedFile, StagedImage, SweepReport, UploadBody, UploadParts, UrlOptions,
     Usage, VerifyOptions, VerifyReport,
 };
-use object_store_storage::{BucketInfo, ByteRange, Download, ObjectStorage};
+use object_store_storage::{BucketInfo, ByteRange, Download, ObjectStorage, ProbedCapability};
 
 use crate::compose::Resources;
 use crate::provider::ObjectStoreProvider;
@@ -72,6 +72,17 @@ impl ObjectStoreModule {
     /// intents, and its objects as storage sees them.
     pub async fn explain(&self, id: MediaId) -> Result<ObjectLife> {
         self.service.explain(id).await
+    }
+
+    /// Finds out what the storage can do beyond what every S3 server does, by requests that leave nothing behind. From then
+    /// on this module does without what is not there: a direct upload of known size is signed as a `PUT` where there are no
+    /// forms, and what a client has sent is put again where it cannot be copied on a condition. Call it at start-up, and
+    /// log what is lacking; without it, everything is taken to be there.
+    ///
+    /// # Errors
+    /// When the storage does not answer one of the requests in a way that means yes or no.
+    pub async fn probe_storage(&self) -> Result<Vec<ProbedCapability>> {
+        Ok(self.storage.probe_capabilities().await?)
     }
 
     /// What storage says about the bucket.

@@ -1,10 +1,10 @@
 use std::fmt;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use object_store_storage::{ByteStream, StorageError, StorageResult};
+use object_store_storage::{ByteStream, Capabilities, Capability, StorageError, StorageResult};
 use reqwest::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Method, Response, StatusCode};
@@ -35,6 +35,8 @@ pub(crate) struct Client {
     pub(crate) region: Region,
     pub(crate) credentials: CredentialStore,
     pub(crate) patience: Patience,
+    /// What the server was found to be able to do.
+    known: RwLock<Capabilities>,
     http: reqwest::Client,
 }
 
@@ -48,6 +50,28 @@ pub(crate) struct Request<'a> {
     pub(crate) payload: Payload,
     /// How long the server may keep silent once it has all of the request.
     pub(crate) patience: Duration,
+}
+
+/// A server's answer, whatever it says.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    /// S3's word for a refusal, if there is one.
+    pub(crate) code: Option<String>,
+}
+
+impl Answer {
+    pub(crate) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status) && self.code.is_none()
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        match &self.code {
+            Some(code) => format!("{} {code}", self.status),
+            None => self.status.to_string(),
+        }
+    }
 }
 
 /// The body of a request.
@@ -115,6 +139,7 @@ impl Client {
             region: Region::Custom { region: config.region.clone(), endpoint: config.endpoint_url().map_err(invalid)? },
             credentials: CredentialStore::find(&config.credentials).await?,
             patience: Patience::new(&config),
+            known: RwLock::default(),
             target,
             http,
             config,
@@ -170,6 +195,42 @@ impl Client {
             }
             .into()),
         }
+    }
+
+    /// Notes what the server can do.
+    pub(crate) fn know(&self, capabilities: Capabilities) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = capabilities;
+    }
+
+    /// # Errors
+    /// [`Unsupported`](StorageError::Unsupported) where the server is known not to do this.
+    pub(crate) fn require(&self, capability: Capability, operation: &'static str) -> StorageResult<()> {
+        if self.known.read().unwrap_or_else(PoisonError::into_inner).has(capability) {
+            Ok(())
+        } else {
+            Err(StorageError::Unsupported { operation })
+        }
+    }
+
+    /// Sends a request that is signed already, or not at all, and takes every status for an answer.
+    pub(crate) async fn send_as_it_is(
+        &self,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, Failure> {
+        let _in_flight = self.enter(false).await?;
+        let call = self.http.request(method.clone(), url).headers(headers);
+        let call = if method == Method::GET { call } else { call.body(body) };
+        let progress = Progress::new(self.config.connect_timeout);
+        let response = self.head_of_answer(call, &progress, self.config.idle_timeout).await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let code = match self.read_some(response, REFUSAL_BYTES).await? {
+            (body, _) if !status.is_success() => Refusal::new(status, &body).code,
+            _ => None,
+        };
+        Ok(Answer { status: status.as_u16(), headers, code })
     }
 
     /// The rest of an answer, if it has at most `limit` bytes.

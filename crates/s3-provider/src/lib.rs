@@ -24,6 +24,7 @@ mod multipart;
 mod outgoing;
 mod parts;
 mod presign;
+mod probe;
 mod provider;
 mod put;
 mod retry;

@@ -3,15 +3,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use object_store_storage::{
-    Body, BucketInfo, ByteRange, CopyOptions, Download, ListPage, MultipartUploadPage, ObjectKey, ObjectMeta,
-    ObjectStorage, PartPage, PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl, PutOptions,
-    PutOutcome, StorageResult, UploadedPart,
+    Body, BucketInfo, ByteRange, Capability, CopyOptions, Download, ListPage, MultipartUploadPage, ObjectKey,
+    ObjectMeta, ObjectStorage, PartPage, PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl,
+    ProbedCapability, PutOptions, PutOutcome, StorageResult, UploadedPart,
 };
 
 use crate::client::Client;
 use crate::config::S3Config;
 use crate::presign::Presigner;
-use crate::{bucket, copy, delete, get, list, multipart, parts, put, uploads};
+use crate::{bucket, copy, delete, get, list, multipart, parts, probe, put, uploads};
 
 /// A bucket on an S3-compatible server, or a prefix of one. Cheap to clone; clones share their connections.
 ///
@@ -66,6 +66,9 @@ impl ObjectStorage for S3Provider {
     }
 
     async fn copy(&self, from: &ObjectKey, to: &ObjectKey, options: &CopyOptions) -> StorageResult<ObjectMeta> {
+        if options.if_match.is_some() {
+            self.client.require(Capability::CopyCondition, "copy on a condition")?;
+        }
         copy::copy(&self.client, from, to, options).await
     }
 
@@ -122,7 +125,14 @@ impl ObjectStorage for S3Provider {
     }
 
     async fn presign_post(&self, key: &ObjectKey, options: &PresignPost) -> StorageResult<PresignedPost> {
+        self.client.require(Capability::PostPolicy, "POST of a form")?;
         self.presigner.post(&self.client, key, options).await
+    }
+
+    async fn probe_capabilities(&self) -> StorageResult<Vec<ProbedCapability>> {
+        let probed = probe::probe(&self.client).await?;
+        self.client.know(probed.iter().cloned().collect());
+        Ok(probed)
     }
 
     async fn bucket_info(&self) -> StorageResult<BucketInfo> {

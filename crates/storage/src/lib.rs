@@ -5,6 +5,7 @@
 //! [`ObjectStorage`] and runs [`contract`]; whoever needs bytes stored takes `&dyn ObjectStorage`.
 
 mod body;
+mod capabilities;
 pub mod contract;
 mod error;
 mod key;
@@ -14,6 +15,7 @@ mod port;
 mod presign;
 
 pub use body::{Body, ByteStream, collect};
+pub use capabilities::{Capabilities, Capability, ProbedCapability};
 pub use error::{RetryClass, StorageError, StorageResult};
 pub use key::{KeyError, ObjectKey};
 pub use memory::{Calls, Fetched, Memory, SignedRequestRefused};

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 
 use crate::body::{Body, ByteStream};
+use crate::capabilities::ProbedCapability;
 use crate::error::StorageResult;
 use crate::key::ObjectKey;
 use crate::parts::{PartPage, UploadedPart};
@@ -126,6 +127,14 @@ pub trait ObjectStorage: fmt::Debug + Send + Sync {
 
     /// What can be said about the bucket; also the cheapest check that endpoint, credentials and bucket are right.
     async fn bucket_info(&self) -> StorageResult<BucketInfo>;
+
+    /// Finds out what the server can do beyond what every server does, by requests that leave nothing behind. From then on
+    /// this implementation knows it: what the server cannot do is [`Unsupported`](crate::StorageError::Unsupported) at
+    /// once. Before, all is taken to be there.
+    ///
+    /// # Errors
+    /// When the server does not answer one of the requests in a way that means yes or no.
+    async fn probe_capabilities(&self) -> StorageResult<Vec<ProbedCapability>>;
 
     /// Creates the bucket if it does not exist. True if it was created.
     async fn ensure_bucket(&self) -> StorageResult<bool>;

@@ -47,6 +47,8 @@ pub enum Operation {
     PresignPart,
     /// [`ObjectStorage::presign_post`].
     PresignPost,
+    /// [`ObjectStorage::probe_capabilities`].
+    ProbeCapabilities,
     /// [`ObjectStorage::bucket_info`].
     BucketInfo,
     /// [`ObjectStorage::ensure_bucket`].

@@ -3,8 +3,8 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use object_store_storage::{
     Body, BucketInfo, ByteRange, CopyOptions, Download, ListPage, MultipartUploadPage, ObjectKey, ObjectMeta,
-    ObjectStorage, PartPage, PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl, PutOptions,
-    PutOutcome, StorageResult, UploadedPart, collect,
+    ObjectStorage, PartPage, PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl,
+    ProbedCapability, PutOptions, PutOutcome, StorageResult, UploadedPart, collect,
 };
 
 use super::{Fault, FaultyStorage, Operation, Subject, stream};
@@ -114,6 +114,10 @@ impl ObjectStorage for FaultyStorage {
 
     async fn presign_post(&self, key: &ObjectKey, options: &PresignPost) -> StorageResult<PresignedPost> {
         self.run(Operation::PresignPost.of(key), self.inner.presign_post(key, options)).await
+    }
+
+    async fn probe_capabilities(&self) -> StorageResult<Vec<ProbedCapability>> {
+        self.run(Operation::ProbeCapabilities.of_none(), self.inner.probe_capabilities()).await
     }
 
     async fn bucket_info(&self) -> StorageResult<BucketInfo> {

@@ -1,6 +1,6 @@
 //! Beginning a direct upload: a signed request for a key that an intent names.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 use object_store_media::{Format, Kind, declared_matches, is_undeclared};
@@ -120,16 +120,34 @@ impl ObjectStoreService {
             Request::Form => {
                 let max_bytes = size.unwrap_or(plan.limit);
                 let form = PresignPost { expires_in: plan.life, content_type, min_bytes: size.unwrap_or(1), max_bytes };
-                let signed = self.storage.presign_post(key, &form).await.map_err(no_forms)?;
-                (UploadMethod::Post { url: signed.url, fields: signed.fields, max_bytes }, signed.expires_at)
+                match (self.storage.presign_post(key, &form).await, size) {
+                    (Err(StorageError::Unsupported { .. }), Some(content_length)) => {
+                        self.sign_put(key, plan, content_length, None).await?
+                    }
+                    (signed, _) => {
+                        let signed = signed.map_err(no_forms)?;
+                        (UploadMethod::Post { url: signed.url, fields: signed.fields, max_bytes }, signed.expires_at)
+                    }
+                }
             }
             Request::Put { content_length, content_md5 } => {
-                let put = PresignPut { expires_in: plan.life, content_type, content_length, content_md5 };
-                let signed = self.storage.presign_put(key, &put).await?;
-                (UploadMethod::Put { url: signed.url, headers: signed.headers }, signed.expires_at)
+                self.sign_put(key, plan, content_length, content_md5).await?
             }
         };
         Ok(DirectUpload { id, method, expires_at: DateTime::<Utc>::from(expires_at).into() })
+    }
+
+    async fn sign_put(
+        &self,
+        key: &ObjectKey,
+        plan: &Plan,
+        content_length: u64,
+        content_md5: Option<[u8; 16]>,
+    ) -> Result<(UploadMethod, SystemTime)> {
+        let content_type = plan.format.content_type().to_owned();
+        let put = PresignPut { expires_in: plan.life, content_type, content_length, content_md5 };
+        let signed = self.storage.presign_put(key, &put).await?;
+        Ok((UploadMethod::Put { url: signed.url, headers: signed.headers }, signed.expires_at))
     }
 
     /// Commits the intent that names the key, unless a request with the same idempotency key was here before.

@@ -15,6 +15,8 @@ use futures::future::BoxFuture;
 
 use crate::port::ObjectStorage;
 
+pub use crate::capabilities::{Capabilities, Capability};
+
 pub use client::{Response, SignedRequestClient, TransportError, form_body};
 pub use harness::{Harness, Violation};
 pub use rules::rules;
@@ -33,55 +35,6 @@ pub struct Rule {
     /// What the server must be able to do for the rule to make sense.
     pub needs: Option<Capability>,
     run: for<'a> fn(&'a Harness<'a>) -> BoxFuture<'a, RuleResult>,
-}
-
-/// What a server may lack, beyond the port's own guarantees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Capability {
-    /// It checks signatures at all, and with them expiry, method and signed headers.
-    VerifiesSignatures,
-    /// It takes forms with a POST policy.
-    PostPolicy,
-    /// It holds `x-amz-copy-source-if-match`.
-    CopyCondition,
-    /// It refuses a signed PUT whose body has another MD5 than its `Content-MD5`.
-    DigestOfSignedPut,
-}
-
-/// What a server is known to be able to do. All true for [`Memory`](crate::Memory) and the embedded server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an independent fact about a server")]
-pub struct Capabilities {
-    /// See [`Capability::VerifiesSignatures`].
-    pub verifies_signatures: bool,
-    /// See [`Capability::PostPolicy`].
-    pub post_policy: bool,
-    /// See [`Capability::CopyCondition`].
-    pub copy_condition: bool,
-    /// See [`Capability::DigestOfSignedPut`].
-    pub digest_of_signed_put: bool,
-}
-
-impl Capabilities {
-    /// A server that can do all of it.
-    pub const ALL: Self =
-        Self { verifies_signatures: true, post_policy: true, copy_condition: true, digest_of_signed_put: true };
-
-    /// Whether this one is there.
-    pub fn has(&self, capability: Capability) -> bool {
-        match capability {
-            Capability::VerifiesSignatures => self.verifies_signatures,
-            Capability::PostPolicy => self.post_policy,
-            Capability::CopyCondition => self.copy_condition,
-            Capability::DigestOfSignedPut => self.digest_of_signed_put,
-        }
-    }
-}
-
-impl Default for Capabilities {
-    fn default() -> Self {
-        Self::ALL
-    }
 }
 
 /// What came of one rule.
@@ -121,7 +74,7 @@ impl fmt::Display for RuleOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.outcome {
             Outcome::Held => write!(f, "held     {}", self.name),
-            Outcome::Skipped { lacks } => write!(f, "skipped  {} (the server lacks {lacks:?})", self.name),
+            Outcome::Skipped { lacks } => write!(f, "skipped  {} (the server lacks {lacks})", self.name),
             Outcome::Broken(violation) => write!(f, "BROKEN   {}: {violation:#}", self.name),
         }
     }

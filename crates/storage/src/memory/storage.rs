@@ -8,6 +8,7 @@ use md5::{Digest, Md5};
 use super::Memory;
 use super::state::{Calls, StoredObject};
 use crate::body::{Body, ByteStream};
+use crate::capabilities::{Capability, ProbedCapability};
 use crate::error::{StorageError, StorageResult};
 use crate::key::ObjectKey;
 use crate::parts::{PartPage, UploadedPart};
@@ -172,6 +173,17 @@ impl ObjectStorage for Memory {
     async fn presign_post(&self, key: &ObjectKey, options: &PresignPost) -> StorageResult<PresignedPost> {
         self.count(|calls| &mut calls.presign_post);
         self.sign_post(key, options)
+    }
+
+    async fn probe_capabilities(&self) -> StorageResult<Vec<ProbedCapability>> {
+        self.state().require_bucket()?;
+        let known = |capability| ProbedCapability {
+            capability,
+            // There is no request that could have such a header.
+            is_there: capability != Capability::ConditionalCreate,
+            evidence: "by what it is made of".to_owned(),
+        };
+        Ok(Capability::ALL.map(known).to_vec())
     }
 
     async fn bucket_info(&self) -> StorageResult<BucketInfo> {

@@ -6,8 +6,8 @@ use futures::TryStreamExt;
 use object_store_storage::contract::{Capabilities, Outcome, rules};
 use object_store_storage::{
     Body, BucketInfo, ByteRange, CopyOptions, Download, ListPage, Memory, MultipartUploadPage, ObjectKey, ObjectMeta,
-    ObjectStorage, PartPage, PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl, PutOptions,
-    PutOutcome, StorageError, StorageResult, UploadedPart,
+    ObjectStorage, PartPage, PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl,
+    ProbedCapability, PutOptions, PutOutcome, StorageError, StorageResult, UploadedPart,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,6 +230,10 @@ impl ObjectStorage for Faulty {
 
     async fn presign_post(&self, key: &ObjectKey, options: &PresignPost) -> StorageResult<PresignedPost> {
         self.memory.presign_post(key, options).await
+    }
+
+    async fn probe_capabilities(&self) -> StorageResult<Vec<ProbedCapability>> {
+        self.memory.probe_capabilities().await
     }
 
     async fn bucket_info(&self) -> StorageResult<BucketInfo> {

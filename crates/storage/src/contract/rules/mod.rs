@@ -74,10 +74,11 @@ pub fn rules() -> Vec<Rule> {
         parts {
             parts_in_any_order_become_one_object,
             a_part_sent_again_replaces_the_first,
-            parts_are_listed_over_pages,
+            parts_are_listed_over_pages needs PagesOfParts,
+            parts_have_numbers_up_to_10000 needs TenThousandParts,
             a_completion_of_other_parts_is_refused_and_can_be_mended,
-            an_upload_that_ended_has_no_parts,
-            an_upload_is_of_one_key,
+            an_upload_that_ended_has_no_parts needs ForgetsEndedUploads,
+            an_upload_is_of_one_key needs BindsUploadsToKeys,
             signed_parts_have_numbers_and_lives,
             a_signed_part_of_another_length_is_refused needs VerifiesSignatures,
             a_signed_part_is_for_one_number_of_one_upload needs VerifiesSignatures,
@@ -94,7 +95,7 @@ pub fn rules() -> Vec<Rule> {
         signed {
             a_signed_get_answers_the_object,
             a_signed_get_answers_ranges,
-            a_signed_get_answers_the_chosen_headers,
+            a_signed_get_answers_the_chosen_headers needs ResponseHeaders,
             a_signed_get_of_what_is_missing_is_404,
             a_signed_put_stores_the_object,
             signed_urls_live_1_second_to_7_days,
