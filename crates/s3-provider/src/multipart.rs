@@ -15,6 +15,7 @@ use crate::answer::plain_etag;
 use crate::client::{Client, Payload, Request, header};
 use crate::error::{Failure, Operation, Refusal, after_the_fact};
 use crate::get::head;
+use crate::parts::no_upload;
 use crate::put::{SMALL_ANSWER_BYTES, md5_of, object_headers, put_bytes};
 use crate::retry::{Repeat, attempts};
 use crate::sign::value;
@@ -182,6 +183,7 @@ async fn complete(
         completed(&client.read(response, SMALL_ANSWER_BYTES).await?)
     })
     .await
+    .map_err(no_upload)
 }
 
 /// The entity tag that a completion is answered with; Ceph RGW 16 answers with an empty one. The answer's status says nothing: it was sent before the work was done.

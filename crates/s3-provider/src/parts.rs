@@ -36,6 +36,15 @@ pub(crate) async fn page(
         read_page(&client.read(response, LISTING_BYTES).await?, after, limit)
     })
     .await
+    .map_err(no_upload)
+}
+
+/// Where there is no object under the key either, Ceph RGW misses that rather than the upload.
+pub(crate) fn no_upload(error: StorageError) -> StorageError {
+    match error {
+        StorageError::NotFound { key } => StorageError::UploadMissing { key },
+        other => other,
+    }
 }
 
 fn read_page(answer: &[u8], after: Option<u16>, limit: u16) -> Result<PartPage, Failure> {

@@ -11,7 +11,7 @@ use md5::{Digest, Md5};
 use object_store_storage::contract::form_body;
 use object_store_storage::{
     Body, Capability, MAX_PARTS, ObjectKey, PresignGet, PresignPost, PresignPut, PresignedPost, ProbedCapability,
-    PutOptions, StorageError, StorageResult,
+    PutOptions, StorageError, StorageResult, UploadedPart,
 };
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, IF_NONE_MATCH};
@@ -91,7 +91,7 @@ impl<'a> Probe<'a> {
     }
 
     async fn clean_up(&self) {
-        for name in ["object", "form", "copy", "put", "parts"] {
+        for name in ["object", "form", "copy", "put", "parts", "ended", "aborted"] {
             let Ok(key) = self.key(name) else { continue };
             if let Err(error) = delete::delete(self.client, &key).await {
                 tracing::warn!(object.key = %key, %error, "a probe's object is left behind");
@@ -196,25 +196,25 @@ impl<'a> Probe<'a> {
         };
         let last = self.put_part(key, id, MAX_PARTS).await?;
         let numbers = found(Capability::TenThousandParts, last.is_success(), "a PUT of part 10000", &last);
-        for number in [1, 500] {
+        for number in [1, 500, 501] {
             let sent = self.put_part(key, id, number).await?;
             if !sent.is_success() {
                 return Err(unusable("a PUT of a part", &sent));
             }
         }
-        let pages = match parts::page(self.client, key, id, Some(1), 1).await {
+        // After a number that is no part's and larger than their count: some servers take the one for the other.
+        let pages = match parts::page(self.client, key, id, Some(10), 1).await {
             Ok(page) => {
                 let after: Vec<_> = page.parts.iter().map(|part| part.number).collect();
-                let evidence = format!("a page of 1 after part 1 of 1, 500 and more shows {after:?}");
-                probed(Capability::PagesOfParts, after == [500], evidence)
+                let end = if page.has_more { "more to come" } else { "no more to come" };
+                let evidence = format!("a page of 1 after 10 of the parts 1, 500, 501 shows {after:?} and {end}");
+                probed(Capability::PagesOfParts, after == [500] && page.has_more, evidence)
             }
             Err(StorageError::Unavailable { reason, .. }) => probed(Capability::PagesOfParts, false, reason),
             Err(error) => return Err(error),
         };
         let elsewhere = self.parts_under(Capability::BindsUploadsToKeys, "another key", &self.key("copy")?, id).await?;
-        let first = parts::page(self.client, key, id, None, 1).await?.parts;
-        multipart::join(self.client, key, id, &first).await?;
-        let ended = self.parts_under(Capability::ForgetsEndedUploads, "an upload that was completed", key, id).await?;
+        let ended = self.ended().await?;
         Ok([listed, numbers, pages, ended, elsewhere])
     }
 
@@ -232,10 +232,48 @@ impl<'a> Probe<'a> {
                 Ok(probed(capability, false, evidence))
             }
             Err(StorageError::UploadMissing { .. }) => {
-                Ok(probed(capability, true, format!("a listing of the parts of {what} is answered NoSuchUpload")))
+                Ok(probed(capability, true, format!("a listing of the parts of {what} is answered 404")))
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// What is left of an upload that was completed, and of one that was aborted.
+    async fn ended(&self) -> StorageResult<ProbedCapability> {
+        let key = self.key("ended")?;
+        let id = multipart::create(self.client, &key, &PutOptions::default()).await?;
+        let completed = self.complete(&key, &id).await;
+        if completed.is_err() {
+            uploads::abort(self.client, &key, &id).await?;
+        }
+        let parts = completed?;
+        let what = "an upload that was completed";
+        let ended = self.parts_under(Capability::ForgetsEndedUploads, what, &key, &id).await?;
+        if ended.is_there { self.aborted(&parts).await } else { Ok(ended) }
+    }
+
+    async fn complete(&self, key: &ObjectKey, id: &str) -> StorageResult<Vec<UploadedPart>> {
+        let sent = self.put_part(key, id, 1).await?;
+        if !sent.is_success() {
+            return Err(unusable("a PUT of a part", &sent));
+        }
+        let parts = parts::page(self.client, key, id, None, 10).await?.parts;
+        multipart::join(self.client, key, id, &parts).await?;
+        Ok(parts)
+    }
+
+    /// What a completion of an upload that was aborted is answered.
+    async fn aborted(&self, parts: &[UploadedPart]) -> StorageResult<ProbedCapability> {
+        let key = self.key("aborted")?;
+        let id = multipart::create(self.client, &key, &PutOptions::default()).await?;
+        uploads::abort(self.client, &key, &id).await?;
+        let evidence = |answer: &str| format!("a completion of an upload that was aborted is answered {answer}");
+        let (is_there, evidence) = match multipart::join(self.client, &key, &id, parts).await {
+            Err(StorageError::UploadMissing { .. }) => (true, evidence("404")),
+            Ok(()) => (false, evidence("200")),
+            Err(error) => (false, evidence(&error.to_string())),
+        };
+        Ok(probed(Capability::ForgetsEndedUploads, is_there, evidence))
     }
 
     async fn put_part(&self, key: &ObjectKey, id: &str, number: u16) -> StorageResult<Answer> {

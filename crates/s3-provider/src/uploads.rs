@@ -47,7 +47,10 @@ pub(crate) async fn abort(client: &Client, key: &ObjectKey, upload_id: &str) -> 
         let request = Request { query: &query, ..client.request(Method::DELETE, Resource::Object(key)) };
         match client.send(request).await {
             Ok(response) => client.read(response, SMALL_ANSWER_BYTES).await.map(drop),
-            Err(Failure::Refused(refusal)) if refusal.code.as_deref() == Some("NoSuchUpload") => Ok(()),
+            // Where an upload that was completed has left its name behind, Swift misses the key.
+            Err(Failure::Refused(refusal)) if matches!(refusal.code.as_deref(), Some("NoSuchUpload" | "NoSuchKey")) => {
+                Ok(())
+            }
             Err(failure) => Err(failure),
         }
     })
