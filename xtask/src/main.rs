@@ -10,10 +10,12 @@ mod failure;
 mod logging;
 mod output;
 mod progress;
+mod servers;
 mod shown;
 mod soak;
 mod stop;
 mod store;
+mod system;
 
 use std::process::ExitCode;
 

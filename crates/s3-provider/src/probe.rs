@@ -271,6 +271,9 @@ impl<'a> Probe<'a> {
         let (is_there, evidence) = match multipart::join(self.client, &key, &id, parts).await {
             Err(StorageError::UploadMissing { .. }) => (true, evidence("404")),
             Ok(()) => (false, evidence("200")),
+            Err(StorageError::Unavailable { reason, .. }) => {
+                (false, evidence(reason.rsplit(": ").next().unwrap_or(&reason)))
+            }
             Err(error) => (false, evidence(&error.to_string())),
         };
         Ok(probed(Capability::ForgetsEndedUploads, is_there, evidence))

@@ -10,6 +10,7 @@ mod probe;
 mod put;
 mod recount_usage;
 mod rm;
+pub(crate) mod s3;
 mod seed;
 mod show;
 mod soak;
@@ -45,6 +46,7 @@ pub(crate) enum Command {
     Usage(usage::Args),
     RecountUsage(recount_usage::Args),
     Probe(probe::Args),
+    S3(s3::Args),
     Soak(soak::Args),
     #[command(hide = true)]
     SoakChild(child::Args),
@@ -70,6 +72,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Usage(args) => usage::run(&args).await,
         Command::RecountUsage(args) => recount_usage::run(&args).await,
         Command::Probe(args) => probe::run(&args),
+        Command::S3(args) => s3::run(&args).await,
         Command::Soak(args) => soak::run(&args).await,
         Command::SoakChild(args) => child::run(&args).await,
     }

@@ -1,7 +1,9 @@
 //! `test`: all tests, on both databases.
 
 mod cargo;
+mod contracts;
 mod postgres;
+mod table;
 mod totals;
 
 use std::fs;
@@ -13,6 +15,7 @@ use object_store_devkit::postgres::TempPostgres;
 use object_store_public::{Config, DatabaseConfig, open};
 
 use crate::commands::test::cargo::Run;
+use crate::commands::test::contracts::Choice;
 use crate::commands::test::totals::Totals;
 use crate::output;
 
@@ -30,17 +33,26 @@ Environment:
 Examples:
   cargo xtask test
   cargo xtask test -- -p object-store-media
-  cargo xtask test -- --test it listing")]
+  cargo xtask test -- --test it listing
+  cargo xtask test --s3 swift
+  cargo xtask test --s3 all")]
 pub(crate) struct Args {
+    /// Instead, hold a server to the rules of the storage port: embedded, moto, swift, rgw, garage, or all that can be
+    /// had, and then docs/s3-compatibility.md is written anew. What is missing is installed as for `cargo xtask s3`.
+    #[arg(long, value_name = "SERVER", value_parser = contracts::choice, conflicts_with = "cargo_args")]
+    s3: Vec<Choice>,
     /// Passed on to `cargo test`; with `-p` only those packages are tested.
     #[arg(last = true, value_name = "CARGO_ARGS")]
     cargo_args: Vec<String>,
 }
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in a workspace")?;
+    if !args.s3.is_empty() {
+        return contracts::run(&args.s3, root).await;
+    }
     postgres::provide()?;
     let services = services().await?;
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in a workspace")?;
 
     let mut totals = Totals::default();
     for run in Run::all(&args.cargo_args) {

@@ -3,12 +3,12 @@
 use std::env;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use object_store_devkit::postgres::{PROGRAMS_VARIABLE, SERVER_VARIABLE, TempPostgres};
+
+use crate::system::{apt_get, is_debian, is_root};
 
 /// Keeps Debian's packages from making a cluster and starting it on the default port.
 const NO_CLUSTER: (&str, &str) = ("/etc/postgresql-common/createcluster.conf", "create_main_cluster = false\n");
@@ -48,34 +48,4 @@ fn keep_from_starting() -> std::io::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
-}
-
-fn apt_get(arguments: &[&str]) -> anyhow::Result<()> {
-    let shown = format!("apt-get {}", arguments.join(" "));
-    eprintln!("$ {shown}");
-    let status = Command::new("apt-get")
-        .args(arguments)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        // Keeps the file that is there when the package brings its own.
-        .env("UCF_FORCE_CONFFOLD", "1")
-        .stdin(Stdio::null())
-        // Standard output is for the tests' results.
-        .stdout(std::io::stderr())
-        .status()
-        .with_context(|| format!("{shown} could not be started"))?;
-    if !status.success() {
-        bail!("{shown} failed ({status}); install postgresql by hand");
-    }
-    Ok(())
-}
-
-/// Linux shows the effective user as the owner of a process's own folder. Elsewhere there is no `apt-get` to call.
-fn is_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|folder| folder.uid() == 0)
-}
-
-fn is_debian() -> bool {
-    Path::new("/etc/debian_version").exists()
-        && env::split_paths(&env::var_os("PATH").unwrap_or_default())
-            .any(|directory| directory.join("apt-get").is_file())
 }
