@@ -269,7 +269,7 @@ async fn throttle(client: &mut TcpStream) -> io::Result<()> {
     client.shutdown().await
 }
 
-/// SplitMix64 (Steele, Lea and Flood, 2014).
+/// `SplitMix64` (Steele, Lea and Flood, 2014).
 struct Random(u64);
 
 impl Random {

@@ -80,6 +80,7 @@ pub use object_store_storage::{
     BucketInfo, ByteRange, ByteStream, Capabilities, Capability, ClockSkew, Download, ProbedCapability, RetryClass,
     StorageError,
 };
+pub use object_store_storage::{Check, CheckStatus, CheckupOptions as DoctorOptions, Fix, Origin, OriginError};
 
 /// What files are, without a store: `cargo xtask probe` is made of this.
 pub mod media {

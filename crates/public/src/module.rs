@@ -9,7 +9,9 @@ use object_store_service::{
     SignedPart, SignedUrl, StagedAudio, StagedFile, StagedImage, SweepReport, UploadBody, UploadParts, UrlOptions,
     Usage, VerifyOptions, VerifyReport,
 };
-use object_store_storage::{BucketInfo, ByteRange, Download, ObjectStorage, ProbedCapability};
+use object_store_storage::{
+    BucketInfo, ByteRange, Check, CheckupOptions as DoctorOptions, Download, Fix, ObjectStorage, ProbedCapability,
+};
 
 use crate::compose::Resources;
 use crate::provider::ObjectStoreProvider;
@@ -85,6 +87,15 @@ impl ObjectStoreModule {
         Ok(self.storage.probe_capabilities().await?)
     }
 
+    /// Does what a line of [`ObjectStoreProvider::doctor`] has offered: adds a CORS or a lifecycle rule to the bucket, and
+    /// keeps those that are there.
+    ///
+    /// # Errors
+    /// [`Storage`](crate::ObjectStoreError::Storage) with what the server says.
+    pub async fn apply_fix(&self, fix: &Fix) -> Result<()> {
+        self.service.apply_fix(fix).await
+    }
+
     /// What storage says about the bucket.
     pub async fn bucket_info(&self) -> Result<BucketInfo> {
         Ok(self.storage.bucket_info().await?)
@@ -101,6 +112,10 @@ impl fmt::Debug for ObjectStoreModule {
 impl ObjectStoreProvider for ObjectStoreModule {
     async fn check(&self) -> Result<()> {
         self.service.check().await
+    }
+
+    async fn doctor(&self, options: &DoctorOptions) -> Vec<Check> {
+        self.service.check_up(options).await
     }
 
     async fn connection(&self) -> Result<Connection<'static>> {

@@ -9,7 +9,7 @@ use object_store_service::{
     StagedAudio, StagedFile, StagedImage, SweepReport, UploadBody, UploadParts, UrlOptions, Usage, VerifyOptions,
     VerifyReport,
 };
-use object_store_storage::{ByteRange, Download};
+use object_store_storage::{ByteRange, Check, CheckupOptions as DoctorOptions, Download};
 
 /// What the object store does for other modules.
 ///
@@ -32,6 +32,11 @@ pub trait ObjectStoreProvider: fmt::Debug + Send + Sync {
     /// [`Config`](crate::ObjectStoreError::Config) for a migration that was not run,
     /// [`Database`](crate::ObjectStoreError::Database), [`Storage`](crate::ObjectStoreError::Storage).
     async fn check(&self) -> Result<()>;
+
+    /// Looks for what is set up wrongly, in storage and in the database: one line for each thing, and what to do about it.
+    /// Never fails; ends in a few minutes at most. Small objects below `probe/` are written and deleted. For operators,
+    /// and for a page that tells how the program is; [`ObjectStoreProvider::check`] is quicker.
+    async fn doctor(&self, options: &DoctorOptions) -> Vec<Check>;
 
     /// A connection for reads. Give it back, by dropping it, before calling a method that takes none.
     async fn connection(&self) -> Result<Connection<'static>>;

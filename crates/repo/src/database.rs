@@ -1,5 +1,7 @@
 //! The configured database.
 
+use std::path::{Path, PathBuf};
+
 use deadpool::managed::Manager;
 use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
@@ -29,6 +31,7 @@ enum Pools {
     Sqlite {
         writer: SqlitePool,
         readers: SqlitePool,
+        path: PathBuf,
     },
 }
 
@@ -52,10 +55,19 @@ impl Database {
                 let path = config.sqlite_path()?;
                 Pools::Sqlite {
                     writer: pool::pool(SqliteManager::writer(path.clone()), 1, timeout)?,
-                    readers: pool::pool(SqliteManager::reader(path), SQLITE_READERS, timeout)?,
+                    readers: pool::pool(SqliteManager::reader(path.clone()), SQLITE_READERS, timeout)?,
+                    path,
                 }
             }
         }))
+    }
+
+    /// The file that it is, where it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.0 {
+            Pools::Postgres { .. } => None,
+            Pools::Sqlite { path, .. } => Some(path),
+        }
     }
 
     /// What it runs on.
@@ -174,7 +186,7 @@ impl Database {
     pub fn pool_status(&self) -> PoolStatus {
         match &self.0 {
             Pools::Postgres { pool, .. } => pool::status(pool),
-            Pools::Sqlite { writer, readers } => pool::status(writer) + pool::status(readers),
+            Pools::Sqlite { writer, readers, .. } => pool::status(writer) + pool::status(readers),
         }
     }
 }

@@ -94,7 +94,7 @@ async fn exists(client: &Client) -> StorageResult<bool> {
     .await
 }
 
-fn clock_skew(headers: &HeaderMap, now: SystemTime) -> Option<ClockSkew> {
+pub(crate) fn clock_skew(headers: &HeaderMap, now: SystemTime) -> Option<ClockSkew> {
     let theirs = httpdate::parse_http_date(header(headers, "date")?).ok()?;
     // `Date` has whole seconds, so that ours must be cut as well.
     let ours = UNIX_EPOCH + Duration::from_secs(now.duration_since(UNIX_EPOCH).ok()?.as_secs());

@@ -128,7 +128,7 @@ impl S3Config {
             credentials,
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(30),
-            operation_timeout: Duration::from_secs(60),
+            operation_timeout: Duration::from_mins(1),
             max_requests_in_flight: 256,
             work_timeout: Duration::from_mins(5),
         }

@@ -163,7 +163,7 @@ impl Refusal {
         self.elsewhere = error.text_of("Region").or_else(|| error.text_of("Endpoint")).and_then(word);
     }
 
-    fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let mut text = match (&self.code, self.status) {
             (Some(code), status) => format!("{status} {code}"),
             (None, status) => format!("{status}"),

@@ -16,6 +16,7 @@ mod config;
 mod copy;
 mod credentials;
 mod delete;
+mod doctor;
 mod error;
 mod get;
 mod limiter;

@@ -50,6 +50,11 @@ impl Presigner {
         Ok(Self { bucket: *bucket, prefix: config.prefix.clone() })
     }
 
+    /// The bucket, as clients know it.
+    pub(crate) fn bucket_url(&self) -> String {
+        self.bucket.url()
+    }
+
     pub(crate) async fn get(
         &self,
         client: &Client,

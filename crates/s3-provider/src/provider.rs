@@ -3,15 +3,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use object_store_storage::{
-    Body, BucketInfo, ByteRange, Capability, CopyOptions, Download, ListPage, MultipartUploadPage, ObjectKey,
-    ObjectMeta, ObjectStorage, PartPage, PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl,
-    ProbedCapability, PutOptions, PutOutcome, StorageResult, UploadedPart,
+    Body, BucketInfo, ByteRange, Capability, Check, CheckupOptions, CopyOptions, Download, Fix, ListPage,
+    MultipartUploadPage, ObjectKey, ObjectMeta, ObjectStorage, PartPage, PresignGet, PresignPart, PresignPost,
+    PresignPut, PresignedPost, PresignedUrl, ProbedCapability, PutOptions, PutOutcome, StorageResult, UploadedPart,
 };
 
 use crate::client::Client;
 use crate::config::S3Config;
 use crate::presign::Presigner;
-use crate::{bucket, copy, delete, get, list, multipart, parts, probe, put, uploads};
+use crate::{bucket, copy, delete, doctor, get, list, multipart, parts, probe, put, uploads};
 
 /// A bucket on an S3-compatible server, or a prefix of one. Cheap to clone; clones share their connections.
 ///
@@ -133,6 +133,14 @@ impl ObjectStorage for S3Provider {
         let probed = probe::probe(&self.client).await?;
         self.client.know(probed.iter().cloned().collect());
         Ok(probed)
+    }
+
+    async fn check_up(&self, options: &CheckupOptions) -> Vec<Check> {
+        doctor::check_up(&self.client, &self.presigner, options).await
+    }
+
+    async fn apply_fix(&self, fix: &Fix) -> StorageResult<()> {
+        doctor::apply(&self.client, fix).await
     }
 
     async fn bucket_info(&self) -> StorageResult<BucketInfo> {

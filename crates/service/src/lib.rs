@@ -6,6 +6,7 @@
 
 mod actor;
 mod authorize;
+mod checkup;
 mod content_disposition;
 mod delete;
 mod direct;

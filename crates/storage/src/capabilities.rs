@@ -79,6 +79,14 @@ impl Capability {
         }
     }
 
+    /// Whether anything is missed without it.
+    pub fn is_missed(self) -> bool {
+        !matches!(
+            self,
+            Self::DigestOfSignedPut | Self::ConditionalCreate | Self::ForgetsEndedUploads | Self::BindsUploadsToKeys
+        )
+    }
+
     /// What is done without it, as a sentence.
     pub fn without(self) -> &'static str {
         match self {

@@ -6,6 +6,7 @@
 
 mod body;
 mod capabilities;
+mod checkup;
 pub mod contract;
 mod error;
 mod key;
@@ -16,6 +17,7 @@ mod presign;
 
 pub use body::{Body, ByteStream, collect};
 pub use capabilities::{Capabilities, Capability, ProbedCapability};
+pub use checkup::{Check, CheckStatus, CheckupOptions, Fix, Origin, OriginError};
 pub use error::{RetryClass, StorageError, StorageResult};
 pub use key::{KeyError, ObjectKey};
 pub use memory::{Calls, Fetched, Memory, SignedRequestRefused};

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 
 use crate::body::{Body, ByteStream};
 use crate::capabilities::ProbedCapability;
+use crate::checkup::{Check, CheckupOptions, Fix};
 use crate::error::StorageResult;
 use crate::key::ObjectKey;
 use crate::parts::{PartPage, UploadedPart};
@@ -135,6 +136,17 @@ pub trait ObjectStorage: fmt::Debug + Send + Sync {
     /// # Errors
     /// When the server does not answer one of the requests in a way that means yes or no.
     async fn probe_capabilities(&self) -> StorageResult<Vec<ProbedCapability>>;
+
+    /// Looks for what is set up wrongly: one line for each thing. Never fails, and ends in a few minutes at most. Objects
+    /// that it writes, it removes. What the server can do is known afterwards, as after
+    /// [`ObjectStorage::probe_capabilities`].
+    async fn check_up(&self, options: &CheckupOptions) -> Vec<Check>;
+
+    /// Does what a [`Check`] has offered, and keeps the settings that are there.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::StorageError::Unsupported) where the server has no such settings.
+    async fn apply_fix(&self, fix: &Fix) -> StorageResult<()>;
 
     /// Creates the bucket if it does not exist. True if it was created.
     async fn ensure_bucket(&self) -> StorageResult<bool>;

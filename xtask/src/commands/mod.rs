@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod dev;
+mod doctor;
 mod erase_user;
 mod explain;
 mod get;
@@ -30,6 +31,7 @@ use crate::soak::child;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Dev(dev::Args),
+    Doctor(doctor::Args),
     Test(test::Args),
     Migrate(migrate::Args),
     Seed(seed::Args),
@@ -56,6 +58,7 @@ pub(crate) enum Command {
 pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Dev(args) => dev::run(&args).await,
+        Command::Doctor(args) => doctor::run(&args).await,
         Command::Test(args) => test::run(&args).await,
         Command::Migrate(args) => migrate::run(&args).await,
         Command::Seed(args) => seed::run(&args).await,

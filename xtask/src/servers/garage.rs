@@ -14,9 +14,11 @@ pub(super) async fn start(mut setup: Setup, port: u16) -> anyhow::Result<Server>
     let version = install::output(Command::new(&garage).arg("--version"))?;
     let (metadata, data) = (setup.path("metadata"), setup.path("data"));
     let config = format!(
-        "metadata_dir = {metadata:?}\ndata_dir = {data:?}\ndb_engine = \"sqlite\"\nreplication_factor = 1\n\
+        "metadata_dir = \"{}\"\ndata_dir = \"{}\"\ndb_engine = \"sqlite\"\nreplication_factor = 1\n\
          rpc_bind_addr = \"127.0.0.1:{rpc}\"\nrpc_public_addr = \"127.0.0.1:{rpc}\"\nrpc_secret = \"{SECRET}\"\n\
          [s3_api]\ns3_region = \"us-east-1\"\napi_bind_addr = \"127.0.0.1:{port}\"\nroot_domain = \".localhost\"\n",
+        metadata.display(),
+        data.display(),
         rpc = free_port()?,
     );
     let path = setup.path("garage.toml");

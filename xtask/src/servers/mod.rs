@@ -27,9 +27,9 @@ const STARTING_TIME: Duration = Duration::from_secs(90);
 pub(crate) enum Name {
     /// The embedded server of this module.
     Embedded,
-    /// moto, a mock of AWS; from PyPI
+    /// moto, a mock of AWS; from `PyPI`
     Moto,
-    /// OpenStack Swift with its S3 API; from PyPI
+    /// Swift of `OpenStack`, with its S3 API; from `PyPI`
     Swift,
     /// Ceph's RADOS gateway, with a monitor and an OSD in memory; from Debian's packages
     Rgw,

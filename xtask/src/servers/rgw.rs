@@ -36,7 +36,7 @@ struct Cluster {
 
 impl Cluster {
     fn new(home: &Path, port: u16) -> anyhow::Result<Self> {
-        let fsid = uuid()?;
+        let fsid = uuid();
         let monitor = format!("[v2:127.0.0.1:{},v1:127.0.0.1:{}]", free_port()?, free_port()?);
         for part in ["mon", "osd", "rgw"] {
             fs::create_dir_all(home.join(part)).context("a directory for the cluster cannot be made")?;
@@ -89,7 +89,7 @@ impl Cluster {
 
     /// Answers its name.
     fn make_osd(&self) -> anyhow::Result<String> {
-        let (keyring, osd) = (self.path("osd/keyring"), uuid()?);
+        let (keyring, osd) = (self.path("osd/keyring"), uuid());
         self.run("ceph", &["config", "set", "mon", "auth_allow_insecure_global_id_reclaim", "false"])?;
         self.run("ceph", &["osd", "new", &osd])?;
         let caps = ["mon", "allow profile osd", "osd", "allow *", "mgr", "allow *", "-o", &keyring];
@@ -99,6 +99,6 @@ impl Cluster {
     }
 }
 
-fn uuid() -> anyhow::Result<String> {
-    Ok(object_store_public::uuid::Uuid::new_v4().to_string())
+fn uuid() -> String {
+    object_store_public::uuid::Uuid::new_v4().to_string()
 }

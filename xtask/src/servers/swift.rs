@@ -1,4 +1,4 @@
-//! OpenStack Swift, one of each of its servers, each with one worker.
+//! Swift, of `OpenStack`, one of each of its servers, each with one worker.
 
 use std::fs;
 use std::path::Path;

@@ -5,6 +5,7 @@
 mod arrows;
 mod commands;
 mod dev;
+mod doctor;
 mod help;
 mod operating;
 mod shell;

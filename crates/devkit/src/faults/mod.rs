@@ -49,6 +49,10 @@ pub enum Operation {
     PresignPost,
     /// [`ObjectStorage::probe_capabilities`].
     ProbeCapabilities,
+    /// [`ObjectStorage::check_up`], which never fails: its findings are its answer.
+    CheckUp,
+    /// [`ObjectStorage::apply_fix`].
+    ApplyFix,
     /// [`ObjectStorage::bucket_info`].
     BucketInfo,
     /// [`ObjectStorage::ensure_bucket`].

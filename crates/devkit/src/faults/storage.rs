@@ -2,9 +2,9 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use object_store_storage::{
-    Body, BucketInfo, ByteRange, CopyOptions, Download, ListPage, MultipartUploadPage, ObjectKey, ObjectMeta,
-    ObjectStorage, PartPage, PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl,
-    ProbedCapability, PutOptions, PutOutcome, StorageResult, UploadedPart, collect,
+    Body, BucketInfo, ByteRange, Check, CheckupOptions, CopyOptions, Download, Fix, ListPage, MultipartUploadPage,
+    ObjectKey, ObjectMeta, ObjectStorage, PartPage, PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost,
+    PresignedUrl, ProbedCapability, PutOptions, PutOutcome, StorageResult, UploadedPart, collect,
 };
 
 use super::{Fault, FaultyStorage, Operation, Subject, stream};
@@ -118,6 +118,15 @@ impl ObjectStorage for FaultyStorage {
 
     async fn probe_capabilities(&self) -> StorageResult<Vec<ProbedCapability>> {
         self.run(Operation::ProbeCapabilities.of_none(), self.inner.probe_capabilities()).await
+    }
+
+    async fn check_up(&self, options: &CheckupOptions) -> Vec<Check> {
+        self.note(Operation::CheckUp.of_none());
+        self.inner.check_up(options).await
+    }
+
+    async fn apply_fix(&self, fix: &Fix) -> StorageResult<()> {
+        self.run(Operation::ApplyFix.of_none(), self.inner.apply_fix(fix)).await
     }
 
     async fn bucket_info(&self) -> StorageResult<BucketInfo> {

@@ -7,6 +7,7 @@ mod support;
 
 mod broken;
 mod direct;
+mod doctor;
 mod embedded;
 mod http;
 mod sweeping;

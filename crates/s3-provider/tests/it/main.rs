@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod contract;
+mod doctor;
 mod failures;
 mod hostile;
 mod http_client;

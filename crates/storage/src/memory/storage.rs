@@ -9,6 +9,7 @@ use super::Memory;
 use super::state::{Calls, StoredObject};
 use crate::body::{Body, ByteStream};
 use crate::capabilities::{Capability, ProbedCapability};
+use crate::checkup::{Check, CheckupOptions, Fix};
 use crate::error::{StorageError, StorageResult};
 use crate::key::ObjectKey;
 use crate::parts::{PartPage, UploadedPart};
@@ -184,6 +185,17 @@ impl ObjectStorage for Memory {
             evidence: "by what it is made of".to_owned(),
         };
         Ok(Capability::ALL.map(known).to_vec())
+    }
+
+    async fn check_up(&self, _: &CheckupOptions) -> Vec<Check> {
+        vec![match self.state().require_bucket() {
+            Ok(()) => Check::ok("bucket", "in memory"),
+            Err(error) => Check::error("bucket", error.to_string(), "Make the bucket"),
+        }]
+    }
+
+    async fn apply_fix(&self, _: &Fix) -> StorageResult<()> {
+        Err(StorageError::Unsupported { operation: "change the settings of a bucket in memory" })
     }
 
     async fn bucket_info(&self) -> StorageResult<BucketInfo> {

@@ -5,9 +5,10 @@ use async_trait::async_trait;
 use futures::TryStreamExt;
 use object_store_storage::contract::{Capabilities, Outcome, rules};
 use object_store_storage::{
-    Body, BucketInfo, ByteRange, CopyOptions, Download, ListPage, Memory, MultipartUploadPage, ObjectKey, ObjectMeta,
-    ObjectStorage, PartPage, PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl,
-    ProbedCapability, PutOptions, PutOutcome, StorageError, StorageResult, UploadedPart,
+    Body, BucketInfo, ByteRange, Check, CheckupOptions, CopyOptions, Download, Fix, ListPage, Memory,
+    MultipartUploadPage, ObjectKey, ObjectMeta, ObjectStorage, PartPage, PresignGet, PresignPart, PresignPost,
+    PresignPut, PresignedPost, PresignedUrl, ProbedCapability, PutOptions, PutOutcome, StorageError, StorageResult,
+    UploadedPart,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,6 +235,14 @@ impl ObjectStorage for Faulty {
 
     async fn probe_capabilities(&self) -> StorageResult<Vec<ProbedCapability>> {
         self.memory.probe_capabilities().await
+    }
+
+    async fn check_up(&self, options: &CheckupOptions) -> Vec<Check> {
+        self.memory.check_up(options).await
+    }
+
+    async fn apply_fix(&self, fix: &Fix) -> StorageResult<()> {
+        self.memory.apply_fix(fix).await
     }
 
     async fn bucket_info(&self) -> StorageResult<BucketInfo> {
