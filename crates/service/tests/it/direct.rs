@@ -233,13 +233,14 @@ async fn what_cannot_be_accepted_is_refused_before_anything_is_signed(world: Wor
     assert_eq!(refused.code(), "upload_method_unsupported");
     assert_eq!(refused.to_string(), "the storage takes no direct uploads by POST; use PUT");
     assert!(small.begin_direct_upload(ann(), of_png().sized(100).by_put(None)).await.is_ok());
+    assert_eq!(world.count().await, Count { intents: 1, ..Count::default() });
+    world.assert_consistent_after_sweep().await;
+
     // With a size that is known, there is a way without asking.
-    let sized = small.begin_direct_upload(ann(), of_png().sized(png().len() as u64)).await.unwrap();
+    let sized = begin(&world, of_png().sized(png().len() as u64)).await;
     assert!(matches!(sized.method, UploadMethod::Put { .. }), "{sized:?}");
     send(&world, &sized, png()).unwrap();
     completed_image(&world, &sized).await;
-    world.service.delete(ann(), sized.id).await.unwrap();
-    assert_eq!(world.count().await, Count { intents: 1, ..Count::default() });
     world.assert_consistent_after_sweep().await;
 }
 
