@@ -91,7 +91,7 @@ async fn storage(
     }
 }
 
-async fn s3(config: S3Config) -> Result<S3Provider> {
+pub(crate) async fn s3(config: S3Config) -> Result<S3Provider> {
     config.validate().map_err(|error| ConfigError::new("the S3 configuration", "is not usable").because(error))?;
     Ok(S3Provider::connect(config).await?)
 }

@@ -71,6 +71,7 @@ pub use object_store_service::{
     PageRequest, Result, Settings, SignedUrl, StagedAudio, StagedFile, StagedImage, SweepReport, Timings, UploadBody,
     UploadMethod, UploadVia, UrlOptions, ValidationError,
 };
+pub use object_store_service::{CopyFailure, CopyStoreOptions, CopyStoreProgress, CopyStoreReport};
 pub use object_store_service::{
     DueReport, EraseReport, Finding, IntentRead, NamedBy, ObjectFacts, ObjectLife, ObjectSeen, Quota, RecountReport,
     UploadSeen, Usage, UserQuota, VerifyOptions, VerifyProgress, VerifyReport,
@@ -80,7 +81,9 @@ pub use object_store_storage::{
     BucketInfo, ByteRange, ByteStream, Capabilities, Capability, ClockSkew, Download, ProbedCapability, RetryClass,
     StorageError,
 };
-pub use object_store_storage::{Check, CheckStatus, CheckupOptions as DoctorOptions, Fix, Origin, OriginError};
+pub use object_store_storage::{
+    CdnUrl, CdnUrlError, Check, CheckStatus, CheckupOptions as DoctorOptions, Fix, Origin, OriginError,
+};
 
 /// What files are, without a store: `cargo xtask probe` is made of this.
 pub mod media {

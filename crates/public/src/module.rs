@@ -3,17 +3,18 @@ use std::fmt;
 use async_trait::async_trait;
 use object_store_models::{AudioId, ImageId, MediaId, UserId};
 use object_store_repo::{Connection, Database, MigrationStatus, Owner, PoolStatus, Transaction};
+use object_store_s3_provider::S3Config;
 use object_store_service::{
-    Actor, AudioCreate, AudioRead, DirectUpload, DirectUploadCreate, DueReport, EraseReport, FileCreate, FileRef,
-    FileUploadResult, ImageCreate, ImageRead, ObjectLife, ObjectStoreService, Page, PageRequest, RecountReport, Result,
-    SignedPart, SignedUrl, StagedAudio, StagedFile, StagedImage, SweepReport, UploadBody, UploadParts, UrlOptions,
-    Usage, VerifyOptions, VerifyReport,
+    Actor, AudioCreate, AudioRead, ConfigError, CopyStoreOptions, CopyStoreReport, DirectUpload, DirectUploadCreate,
+    DueReport, EraseReport, FileCreate, FileRef, FileUploadResult, ImageCreate, ImageRead, ObjectLife,
+    ObjectStoreService, Page, PageRequest, RecountReport, Result, SignedPart, SignedUrl, StagedAudio, StagedFile,
+    StagedImage, SweepReport, UploadBody, UploadParts, UrlOptions, Usage, VerifyOptions, VerifyReport,
 };
 use object_store_storage::{
     BucketInfo, ByteRange, Check, CheckupOptions as DoctorOptions, Download, Fix, ObjectStorage, ProbedCapability,
 };
 
-use crate::compose::Resources;
+use crate::compose::{Resources, s3};
 use crate::provider::ObjectStoreProvider;
 
 /// The whole module: what siblings use through [`ObjectStoreProvider`], and what operators need beyond that.
@@ -94,6 +95,22 @@ impl ObjectStoreModule {
     /// [`Storage`](crate::ObjectStoreError::Storage) with what the server says.
     pub async fn apply_fix(&self, fix: &Fix) -> Result<()> {
         self.service.apply_fix(fix).await
+    }
+
+    /// Copies the object of every row to another bucket, compared by SHA-256, so that the store can move there. Nothing
+    /// here changes, and uploads and deletes may go on: run it again for what came in between.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ObjectStoreError::Config) for a target that cannot be used or is this very bucket,
+    /// [`Storage`](crate::ObjectStoreError::Storage) and [`Database`](crate::ObjectStoreError::Database). Single objects
+    /// that could not be copied are in the report.
+    pub async fn copy_store_to(&self, target: S3Config, options: &CopyStoreOptions) -> Result<CopyStoreReport> {
+        let target = s3(target).await?;
+        let (here, there) = (self.storage.bucket_info().await?, target.bucket_info().await?);
+        if (here.endpoint, here.bucket, here.prefix) == (there.endpoint, there.bucket, there.prefix) {
+            return Err(ConfigError::new("the target", "is the bucket that is copied").into());
+        }
+        self.service.copy_store(&target, options).await
     }
 
     /// What storage says about the bucket.
@@ -228,6 +245,10 @@ impl ObjectStoreProvider for ObjectStoreModule {
 
     async fn signed_urls(&self, actor: Actor, files: &[FileRef<'_>], options: &UrlOptions) -> Result<Vec<SignedUrl>> {
         self.service.signed_urls(actor, files, options).await
+    }
+
+    fn cdn_url(&self, actor: Actor, file: FileRef<'_>) -> Result<String> {
+        self.service.cdn_url(actor, file)
     }
 
     async fn download(&self, actor: Actor, id: MediaId, range: Option<ByteRange>) -> Result<Download> {

@@ -255,6 +255,15 @@ pub trait ObjectStoreProvider: fmt::Debug + Send + Sync {
     /// As [`ObjectStoreProvider::signed_url`].
     async fn signed_urls(&self, actor: Actor, files: &[FileRef<'_>], options: &UrlOptions) -> Result<Vec<SignedUrl>>;
 
+    /// The address of a file on the content delivery network that [`Config::cdn`](crate::Config::cdn) names. It does not
+    /// expire and holds no signature: who may read is asked now and never again. For what may be public, such as avatars;
+    /// the network needs access to the bucket of its own.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ObjectStoreError::Config) where none is configured,
+    /// [`Forbidden`](crate::ObjectStoreError::Forbidden).
+    fn cdn_url(&self, actor: Actor, file: FileRef<'_>) -> Result<String>;
+
     /// The bytes of a file, or a range of them. The stream of a whole file ends with an error if the bytes are not those
     /// that were uploaded.
     ///

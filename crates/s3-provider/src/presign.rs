@@ -6,8 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use object_store_storage::{
     ObjectKey, PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl, StorageError,
-    StorageResult, part_number, presign_seconds,
+    StorageResult, Window, part_number, presign_seconds,
 };
+use reqwest::Method;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use s3::creds::Credentials;
 use s3::creds::time::format_description::well_known::Rfc3339;
@@ -20,13 +21,15 @@ use crate::client::Client;
 use crate::config::S3Config;
 use crate::credentials::{CredentialStore, remaining_life, session_token};
 use crate::put::MAX_SINGLE_BYTES;
-use crate::sign::{is_printable, long_date, signature, value};
+use crate::sign::{Validity, is_printable, long_date, signature, signed_url, value};
+use crate::target::{Resource, Target};
 
 /// Signs what others may do, for the host name that they know.
 #[derive(Debug)]
 pub(crate) struct Presigner {
     /// Only signs: its own credentials are replaced for each signature, and its client is never used.
     bucket: Bucket,
+    target: Target,
     prefix: String,
 }
 
@@ -41,13 +44,16 @@ impl Presigner {
     pub(crate) async fn new(config: &S3Config, credentials: &CredentialStore) -> StorageResult<Self> {
         let endpoint =
             config.public_endpoint_url().map_err(|error| StorageError::InvalidRequest { reason: error.to_string() })?;
+        let public = S3Config { endpoint: Some(endpoint.clone()), ..config.clone() };
+        let target =
+            Target::new(&public).map_err(|error| StorageError::InvalidRequest { reason: error.to_string() })?;
         let region = Region::Custom { region: config.region.clone(), endpoint };
         let credentials = credentials.current().await?.as_ref().clone();
         let mut bucket = Bucket::new(&config.bucket, region, credentials).map_err(|error| failed(&error))?;
         if config.path_style {
             bucket.set_path_style();
         }
-        Ok(Self { bucket: *bucket, prefix: config.prefix.clone() })
+        Ok(Self { bucket: *bucket, target, prefix: config.prefix.clone() })
     }
 
     /// The bucket, as clients know it.
@@ -61,19 +67,26 @@ impl Presigner {
         key: &ObjectKey,
         options: &PresignGet,
     ) -> StorageResult<PresignedUrl> {
-        let life = Life::new(client, options.expires_in).await?;
-        let mut query = HashMap::new();
+        let life = if options.is_reusable {
+            Life::reusable(client, key, options.expires_in).await?
+        } else {
+            Life::new(client, options.expires_in).await?
+        };
+        let mut query = Vec::new();
         for (name, text) in [
             ("response-content-type", &options.content_type),
             ("response-content-disposition", &options.content_disposition),
+            ("response-cache-control", &options.cache_control),
         ] {
             if let Some(text) = text {
                 check_printable(text)?;
-                query.insert(name.to_owned(), text.clone());
+                query.push((name, text.as_str()));
             }
         }
-        let url = self.bucket_for(&life).presign_get(self.path(key), life.seconds, Some(query)).await;
-        Ok(PresignedUrl { url: url.map_err(|error| failed(&error))?, headers: Vec::new(), expires_at: life.end() })
+        let validity = Validity { from: life.now, seconds: life.seconds };
+        let (credentials, region, object) = (&life.credentials, &self.bucket.region, Resource::Object(key));
+        let url = signed_url(credentials, region, validity, &Method::GET, &self.target, object, &query)?;
+        Ok(PresignedUrl { url, headers: Vec::new(), expires_at: life.end() })
     }
 
     pub(crate) async fn put(
@@ -187,11 +200,7 @@ impl Life {
         let most = remaining_life(&credentials).map_or(u64::MAX, |life| life.as_secs());
         let seconds = u32::try_from(most).unwrap_or(u32::MAX).min(asked);
         if seconds == 0 {
-            return Err(StorageError::Unavailable {
-                reason: "the credentials are about to expire".into(),
-                outcome_unknown: false,
-                source: None,
-            });
+            return Err(about_to_expire());
         }
         // Signatures carry whole seconds; the second is fixed before signing, so that `end` is never too late.
         let now = OffsetDateTime::now_utc();
@@ -199,8 +208,30 @@ impl Life {
         Ok(Self { credentials, now, seconds })
     }
 
+    /// The same for a while. With credentials that expire, it ends with them, in each process at the same moment.
+    async fn reusable(client: &Client, key: &ObjectKey, least: Duration) -> StorageResult<Self> {
+        let now = SystemTime::now();
+        let window = Window::of(key, least, now)?;
+        let credentials = client.credentials.current().await?;
+        let passed = now.duration_since(window.begins_at).unwrap_or_default();
+        let most = remaining_life(&credentials).map_or(u64::MAX, |life| (life + passed).as_secs());
+        let seconds = u32::try_from(most).unwrap_or(u32::MAX).min(window.seconds);
+        if u64::from(seconds) <= passed.as_secs() {
+            return Err(about_to_expire());
+        }
+        Ok(Self { credentials, now: OffsetDateTime::from(window.begins_at), seconds })
+    }
+
     fn end(&self) -> SystemTime {
         SystemTime::from(self.now) + Duration::from_secs(self.seconds.into())
+    }
+}
+
+fn about_to_expire() -> StorageError {
+    StorageError::Unavailable {
+        reason: "the credentials are about to expire".into(),
+        outcome_unknown: false,
+        source: None,
     }
 }
 

@@ -1,10 +1,10 @@
 //! Finds out by requests what a server can do beyond what every server does.
 //!
 //! The requests are for keys below `probe/`, each run with a random scope of its own, and what they leave is removed. A
-//! process that ends in the middle leaves a few bytes there, which a verify reports as foreign.
+//! process that ends in the middle leaves a few bytes there, which the next run removes when they are old.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use md5::{Digest, Md5};
@@ -26,12 +26,18 @@ use crate::retry::{Repeat, attempts};
 use crate::sign::value;
 use crate::target::Resource;
 use crate::xml::Element;
-use crate::{delete, multipart, parts, uploads};
+use crate::{delete, list, multipart, parts, uploads};
 
 const PROBE: Operation = Operation::read("probe capabilities");
 
 /// How long signatures live that are used at once.
 const LIFE: Duration = Duration::from_mins(2);
+
+/// What all keys of probes start with.
+const SCOPE: &str = "probe/";
+
+/// No run takes so long: what is older was left behind.
+const OLD: Duration = Duration::from_hours(1);
 
 const TYPE: &str = "text/plain";
 const BODY: &[u8] = b"probe";
@@ -45,6 +51,7 @@ const OTHER_ETAG: &str = "\"d41d8cd98f00b204e9800998ecf8427e\"";
 /// When a request has no answer that says yes or no: nothing is guessed.
 pub(crate) async fn probe(client: &Arc<Client>) -> StorageResult<Vec<ProbedCapability>> {
     let probe = Probe::new(client).await?;
+    probe.remove_old().await;
     let found = probe.all().await;
     probe.clean_up().await;
     found
@@ -65,7 +72,7 @@ impl<'a> Probe<'a> {
             reason: "probe capabilities: the system has no randomness".to_owned(),
             source: None,
         })?;
-        Ok(Self { client, presigner, scope: format!("probe/{random:016x}") })
+        Ok(Self { client, presigner, scope: format!("{SCOPE}{random:016x}") })
     }
 
     fn key(&self, name: &str) -> StorageResult<ObjectKey> {
@@ -90,6 +97,25 @@ impl<'a> Probe<'a> {
         Ok(probed)
     }
 
+    /// Removes what a run has left that ended in the middle. What cannot be removed now is left to the next.
+    async fn remove_old(&self) {
+        let is_old = |at: Option<SystemTime>| at.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > OLD);
+        let Ok(page) = list::page(self.client, SCOPE, None, 1_000).await else { return };
+        let old = page.objects.iter().filter(|object| is_old(object.last_modified));
+        for key in old.filter_map(|object| ObjectKey::parse(&object.key).ok()) {
+            if let Err(error) = delete::delete(self.client, &key).await {
+                tracing::warn!(object.key = %key, %error, "an old probe's object is left behind");
+            }
+        }
+        let Ok(page) = uploads::list(self.client, SCOPE, None).await else { return };
+        for upload in page.uploads.iter().filter(|upload| is_old(upload.initiated)) {
+            let Ok(key) = ObjectKey::parse(&upload.key) else { continue };
+            if let Err(error) = uploads::abort(self.client, &key, &upload.upload_id).await {
+                tracing::warn!(object.key = %key, %error, "an old probe's upload is left behind");
+            }
+        }
+    }
+
     async fn clean_up(&self) {
         for name in ["object", "form", "copy", "put", "parts", "ended", "aborted"] {
             let Ok(key) = self.key(name) else { continue };
@@ -100,7 +126,7 @@ impl<'a> Probe<'a> {
     }
 
     async fn signatures(&self, object: &ObjectKey) -> StorageResult<ProbedCapability> {
-        let get = PresignGet { expires_in: LIFE, content_type: None, content_disposition: None };
+        let get = PresignGet { expires_in: LIFE, ..PresignGet::default() };
         let signed = self.presigner.get(self.client, object, &get).await?;
         let right = self.ask(Method::GET, &signed.url, &HeaderMap::new(), Bytes::new()).await?;
         if !right.is_success() {
@@ -291,6 +317,7 @@ impl<'a> Probe<'a> {
             expires_in: LIFE,
             content_type: Some("image/webp".to_owned()),
             content_disposition: Some(disposition.to_owned()),
+            ..PresignGet::default()
         };
         let signed = self.presigner.get(self.client, object, &get).await?;
         let answer = self.ask(Method::GET, &signed.url, &HeaderMap::new(), Bytes::new()).await?;

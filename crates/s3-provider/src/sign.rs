@@ -3,7 +3,7 @@
 use hmac::Mac;
 use object_store_storage::{StorageError, StorageResult};
 use reqwest::Method;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue};
 use s3::Region;
 use s3::creds::Credentials;
 use s3::creds::time::OffsetDateTime;
@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::credentials::session_token;
+use crate::target::{Resource, Target};
 
 /// What is said of a body that is not hashed before it is sent.
 pub(crate) const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
@@ -45,6 +46,45 @@ pub(crate) fn sign(
     .map_err(|error| failed(&error))?;
     headers.insert(AUTHORIZATION, secret_value(&authorization)?);
     Ok(())
+}
+
+/// How long a signature in a URL lives.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Validity {
+    pub(crate) from: OffsetDateTime,
+    pub(crate) seconds: u32,
+}
+
+/// A URL that proves by itself who asks (AWS API reference, "Authenticating Requests: Using Query Parameters"). Of the
+/// headers, the host alone is signed.
+pub(crate) fn signed_url(
+    credentials: &Credentials,
+    region: &Region,
+    validity: Validity,
+    method: &Method,
+    target: &Target,
+    resource: Resource<'_>,
+    query: &[(&str, &str)],
+) -> StorageResult<String> {
+    let scope = signing::scope_string(&validity.from, region).map_err(|error| failed(&error))?;
+    let identity = format!("{}/{scope}", credentials.access_key.as_deref().unwrap_or_default());
+    let (date, seconds) = (long_date(validity.from), validity.seconds.to_string());
+    let mut query = query.to_vec();
+    query.extend([
+        ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"),
+        ("X-Amz-Credential", identity.as_str()),
+        ("X-Amz-Date", date.as_str()),
+        ("X-Amz-Expires", seconds.as_str()),
+        ("X-Amz-SignedHeaders", "host"),
+    ]);
+    query.extend(session_token(credentials).map(|token| ("X-Amz-Security-Token", token)));
+    let url = target.url(resource, &query)?;
+    let mut headers = HeaderMap::new();
+    headers.insert(HOST, target.host());
+    let canonical = canonical_request(method, &url, &headers, UNSIGNED_PAYLOAD)?;
+    let text = signing::string_to_sign(&validity.from, region, &canonical).map_err(|error| failed(&error))?;
+    let signature = signature(credentials, region, validity.from, &text)?;
+    Ok(format!("{url}&X-Amz-Signature={signature}"))
 }
 
 /// The request as it is signed (AWS API reference, "Create a signed AWS API request", step 1). rust-s3 sorts whole lines

@@ -41,7 +41,7 @@ impl ObjectStoreService {
 }
 
 /// The same bytes, with an error at their end unless they have this digest.
-fn verified(stream: ByteStream, expected: Sha256) -> ByteStream {
+pub(crate) fn verified(stream: ByteStream, expected: Sha256) -> ByteStream {
     let start = (stream, Some(sha2::Sha256::new()));
     futures::stream::unfold(start, move |(mut stream, hasher)| async move {
         // `None`: the end, or an error, was passed on.

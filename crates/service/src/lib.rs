@@ -8,6 +8,7 @@ mod actor;
 mod authorize;
 mod checkup;
 mod content_disposition;
+mod copy_store;
 mod delete;
 mod direct;
 mod download;
@@ -31,6 +32,7 @@ mod verify;
 
 pub use actor::Actor;
 pub use content_disposition::{Disposition, content_disposition};
+pub use copy_store::{CopyFailure, CopyStoreOptions, CopyStoreProgress, CopyStoreReport};
 pub use dto::{
     AudioCreate, AudioRead, Cursor, CursorError, DirectUpload, DirectUploadCreate, FileCreate, FileRef,
     FileUploadResult, ImageCreate, ImageRead, Page, PageRequest, SignedUrl, SweepReport, UploadBody, UploadMethod,

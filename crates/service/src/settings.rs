@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use object_store_media::Format;
-use object_store_storage::MAX_PRESIGN_SECONDS;
+use object_store_storage::{CdnUrl, MAX_PRESIGN_SECONDS};
 
 use crate::error::ConfigError;
 use crate::quota::Quota;
@@ -17,6 +17,8 @@ pub struct Settings {
     pub hash_at_completion: u64,
     /// How many bytes each user may have.
     pub quota: Quota,
+    /// Where a content delivery network serves the bucket, if one does.
+    pub cdn: Option<CdnUrl>,
 }
 
 /// What is accepted. Each limit is inclusive.
@@ -64,7 +66,13 @@ pub struct Timings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { limits: Limits::default(), timings: Timings::default(), hash_at_completion: 64 << 20, quota: Quota::Off }
+        Self {
+            limits: Limits::default(),
+            timings: Timings::default(),
+            hash_at_completion: 64 << 20,
+            quota: Quota::Off,
+            cdn: None,
+        }
     }
 }
 

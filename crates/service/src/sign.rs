@@ -9,7 +9,7 @@ use crate::actor::Actor;
 use crate::authorize;
 use crate::content_disposition::{Disposition, content_disposition};
 use crate::dto::{FileRef, SignedUrl, UrlOptions};
-use crate::error::{Result, ValidationError};
+use crate::error::{ConfigError, Result, ValidationError};
 use crate::filename::Filename;
 use crate::service::ObjectStoreService;
 
@@ -26,6 +26,9 @@ impl ObjectStoreService {
                     expires_in,
                     content_type: Some(file.content_type.to_owned()),
                     content_disposition: Some(disposition(file, options.disposition)),
+                    is_reusable: options.is_cacheable,
+                    // What lies under a key never changes.
+                    cache_control: options.is_cacheable.then(|| format!("max-age={}, immutable", expires_in.as_secs())),
                 },
             )
             .await?;
@@ -47,9 +50,23 @@ impl ObjectStoreService {
         Ok(signed)
     }
 
+    /// The address of a file on the content delivery network. Who may read is asked now and never again: whoever has the
+    /// address can read the file as long as it is there, and a little longer.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where no network is configured.
+    pub fn cdn_url(&self, actor: Actor, file: FileRef<'_>) -> Result<String> {
+        authorize::read(actor, file.user_id)?;
+        match &self.settings.cdn {
+            Some(cdn) => Ok(cdn.of(file.key)),
+            None => Err(ConfigError::new("the URL of a CDN", "is not set").into()),
+        }
+    }
+
     fn url_life(&self, options: &UrlOptions) -> Result<Duration> {
         let actual = options.expires_in.unwrap_or(self.settings.timings.signed_url);
-        let limit = Duration::from_secs(MAX_PRESIGN_SECONDS.into());
+        let most = if options.is_cacheable { MAX_PRESIGN_SECONDS / 2 } else { MAX_PRESIGN_SECONDS };
+        let limit = Duration::from_secs(most.into());
         if (Duration::from_secs(1)..=limit).contains(&actual) {
             Ok(actual)
         } else {

@@ -6,6 +6,7 @@
 
 mod body;
 mod capabilities;
+mod cdn;
 mod checkup;
 pub mod contract;
 mod error;
@@ -17,6 +18,7 @@ mod presign;
 
 pub use body::{Body, ByteStream, collect};
 pub use capabilities::{Capabilities, Capability, ProbedCapability};
+pub use cdn::{CdnUrl, CdnUrlError};
 pub use checkup::{Check, CheckStatus, CheckupOptions, Fix, Origin, OriginError};
 pub use error::{RetryClass, StorageError, StorageResult};
 pub use key::{KeyError, ObjectKey};
@@ -27,5 +29,6 @@ pub use port::{
     MultipartUploadPage, ObjectMeta, ObjectStorage, PutOptions, PutOutcome,
 };
 pub use presign::{
-    MAX_PRESIGN_SECONDS, PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl, presign_seconds,
+    MAX_PRESIGN_SECONDS, PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl, Window,
+    presign_seconds,
 };

@@ -1,5 +1,6 @@
 //! One file a command.
 
+mod copy_store;
 mod dev;
 mod doctor;
 mod erase_user;
@@ -30,6 +31,7 @@ use crate::soak::child;
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    CopyStore(copy_store::Args),
     Dev(dev::Args),
     Doctor(doctor::Args),
     Test(test::Args),
@@ -57,6 +59,7 @@ pub(crate) enum Command {
 /// Does it.
 pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::CopyStore(args) => copy_store::run(&args).await,
         Command::Dev(args) => dev::run(&args).await,
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Test(args) => test::run(&args).await,

@@ -25,6 +25,9 @@ pub(crate) struct Args {
     /// A browser saves the file instead of showing it.
     #[arg(long)]
     download: bool,
+    /// The same URL for as long as it works at least, for browsers and CDNs to cache; --expires is then at most 302400.
+    #[arg(long)]
+    cacheable: bool,
 }
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -32,6 +35,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let file = store.find(args.id).await?;
     let options = UrlOptions {
         expires_in: args.expires.map(Duration::from_secs),
+        is_cacheable: args.cacheable,
         disposition: if args.download { Disposition::Attachment } else { Disposition::Inline },
     };
     let url = store.module.signed_url(Actor::System, (&file).into(), &options).await?;

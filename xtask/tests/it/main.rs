@@ -4,6 +4,7 @@
 
 mod arrows;
 mod commands;
+mod copy_store;
 mod dev;
 mod doctor;
 mod help;

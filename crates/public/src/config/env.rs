@@ -7,6 +7,7 @@ use object_store_media::Format;
 use object_store_repo::DatabaseConfig;
 use object_store_s3_provider::{S3Config, S3Credentials};
 use object_store_service::{ConfigError, Limits, Quota, Settings};
+use object_store_storage::CdnUrl;
 
 use crate::config::{Config, DatabaseChoice, StorageChoice};
 
@@ -128,6 +129,10 @@ fn credentials(vars: &Vars<'_>) -> Result<S3Credentials, ConfigError> {
 fn settings(vars: &Vars<'_>) -> Result<Settings, ConfigError> {
     const BYTES: &str = "a number of bytes";
     let mut settings = Settings::default();
+    if let Some(text) = vars.get("OBJECT_STORE_CDN_URL") {
+        let cdn = CdnUrl::parse(&text).map_err(|error| ConfigError::new("OBJECT_STORE_CDN_URL", error.to_string()))?;
+        settings.cdn = Some(cdn);
+    }
     let Limits { formats, max_image_bytes, max_audio_bytes, max_pixels, max_side, max_frames, max_duration, max_page } =
         &mut settings.limits;
     set(max_image_bytes, vars.parse("OBJECT_STORE_MAX_IMAGE_BYTES", BYTES)?);

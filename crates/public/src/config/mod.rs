@@ -9,6 +9,7 @@ use object_store_media::Format;
 use object_store_repo::DatabaseConfig;
 use object_store_s3_provider::S3Config;
 use object_store_service::{Quota, Settings};
+use object_store_storage::CdnUrl;
 
 /// What the module runs on. `Debug` does not show secrets.
 ///
@@ -138,6 +139,14 @@ impl Config {
     #[must_use]
     pub fn signed_url_life(mut self, life: Duration) -> Self {
         self.settings.timings.signed_url = life;
+        self
+    }
+
+    /// Where a content delivery network serves the bucket, with the bucket's prefix if it has one, for
+    /// [`cdn_url`](crate::ObjectStoreProvider::cdn_url).
+    #[must_use]
+    pub fn cdn(mut self, cdn: CdnUrl) -> Self {
+        self.settings.cdn = Some(cdn);
         self
     }
 

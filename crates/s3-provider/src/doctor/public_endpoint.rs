@@ -52,7 +52,7 @@ async fn ask(client: &Arc<Client>, presigner: &Presigner) -> StorageResult<Resul
         .map_err(|error| StorageError::InvalidRequest { reason: error.to_string() })?;
     let options = PutOptions { content_type: "text/plain".to_owned(), content_md5: None };
     put(client, &key, Body::Bytes(Bytes::from_static(b"probe")), &options).await?;
-    let get = PresignGet { expires_in: Duration::from_mins(1), content_type: None, content_disposition: None };
+    let get = PresignGet { expires_in: Duration::from_mins(1), ..PresignGet::default() };
     let answer = match presigner.get(client, &key, &get).await {
         Ok(signed) => Ok(client.send_as_it_is(Method::GET, &signed.url, HeaderMap::new(), Bytes::new()).await),
         Err(error) => Err(error),

@@ -31,6 +31,7 @@ async fn signed_urls_name_the_public_host_and_the_whole_key() {
         expires_in: Duration::from_mins(1),
         content_type: Some("image/png".to_owned()),
         content_disposition: Some("attachment; filename=\"a  b\"; filename*=UTF-8''%C3%A9".to_owned()),
+        ..PresignGet::default()
     };
     let signed = provider().await.presign_get(&key(), &options).await.unwrap();
     assert!(signed.url.starts_with("https://media.example.org/media/app/staging/a/b?"), "{}", signed.url);
@@ -97,6 +98,7 @@ async fn what_cannot_be_signed_is_refused() {
         expires_in: Duration::from_mins(1),
         content_type: None,
         content_disposition: Some("attachment\r\n".to_owned()),
+        ..PresignGet::default()
     };
     assert_eq!(provider.presign_get(&key(), &options).await.unwrap_err().code(), "invalid_request");
 }

@@ -12,7 +12,7 @@ mod options;
 mod orphans;
 mod rehash;
 mod repair;
-mod report;
+pub(crate) mod report;
 mod shape;
 mod throttle;
 mod uploads;

@@ -176,6 +176,6 @@ impl VerifyReport {
     }
 }
 
-fn as_text<S: Serializer>(id: &MediaId, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn as_text<S: Serializer>(id: &MediaId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(id)
 }

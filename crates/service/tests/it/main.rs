@@ -7,6 +7,7 @@ mod operations;
 mod support;
 
 mod agreeing;
+mod copying;
 mod crashing;
 mod deleting;
 mod direct;

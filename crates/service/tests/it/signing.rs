@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use object_store_devkit::samples;
 use object_store_service::{Actor, Disposition, FileRef, ImageCreate, ImageRead, ObjectStoreError, UrlOptions};
+use object_store_storage::CdnUrl;
 
 use crate::support::{World, ann, ben};
 
@@ -39,6 +40,49 @@ async fn a_signed_url_expires() {
     assert!(world.memory.fetch(&signed.url).is_ok());
     world.memory.advance(Duration::from_secs(2));
     assert!(world.memory.fetch(&signed.url).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cacheable_url_is_the_same_for_a_while_and_works_as_long_as_was_promised() {
+    let world = World::sqlite().await;
+    let image = upload(&world, ann(), "a.png").await;
+    let hour = Duration::from_hours(1);
+    let options = UrlOptions::cacheable(hour);
+    let sign = async || world.service.signed_url(ann(), (&image).into(), &options).await.unwrap();
+    let first = sign().await;
+    let mut changes = 0;
+    let mut last = first.clone();
+    for _ in 0..60 {
+        world.memory.advance(Duration::from_mins(2));
+        let next = sign().await;
+        changes += u32::from(next != last);
+        last = next;
+    }
+    assert!((2..=3).contains(&changes), "{changes} changes in 2 hours");
+
+    let answer = world.memory.fetch(&last.url).unwrap();
+    assert_eq!(answer.cache_control.as_deref(), Some("max-age=3600, immutable"));
+    world.memory.advance(hour.checked_sub(Duration::from_secs(1)).unwrap());
+    assert!(world.memory.fetch(&last.url).is_ok());
+    world.memory.advance(hour + Duration::from_secs(2));
+    assert!(world.memory.fetch(&last.url).is_err());
+
+    let too_long = UrlOptions::cacheable(Duration::from_hours(7 * 12 + 1));
+    let refused = world.service.signed_url(ann(), (&image).into(), &too_long).await.unwrap_err();
+    assert_eq!(refused.code(), "bad_url_life");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_has_an_address_on_a_cdn_where_there_is_one() {
+    let world = World::sqlite().await;
+    let image = upload(&world, ann(), "a.png").await;
+    let unset = world.service.cdn_url(ann(), (&image).into()).unwrap_err();
+    assert_eq!(unset.code(), "misconfigured");
+    let cdn = CdnUrl::parse("https://media.example.org/app/").unwrap();
+    let service = world.service_with(|settings| settings.cdn = Some(cdn.clone()));
+    let url = service.cdn_url(ann(), (&image).into()).unwrap();
+    assert_eq!(url, format!("https://media.example.org/app/{}", world.memory.keys()[0]));
+    assert_eq!(service.cdn_url(ben(), (&image).into()).unwrap_err().code(), "forbidden");
 }
 
 #[tokio::test(flavor = "multi_thread")]

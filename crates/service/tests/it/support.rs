@@ -67,6 +67,11 @@ impl World {
         Self { service, url: url.to_owned(), database, memory, storage, settings, _keep: keep }
     }
 
+    /// The same rows with other storage.
+    pub(crate) fn service_on_storage(&self, storage: Arc<dyn ObjectStorage>) -> ObjectStoreService {
+        ObjectStoreService::new(self.database.clone(), storage, self.settings.clone())
+    }
+
     /// A world that counts what users have.
     pub(crate) fn counting(mut self) -> Self {
         self.settings.quota = Quota::Counted;

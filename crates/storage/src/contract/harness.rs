@@ -209,7 +209,7 @@ fn answered(response: Result<Response, TransportError>) -> Answer {
 pub(super) const MINUTE: Duration = Duration::from_mins(1);
 
 pub(super) fn get_for(expires_in: Duration) -> PresignGet {
-    PresignGet { expires_in, content_type: None, content_disposition: None }
+    PresignGet { expires_in, ..PresignGet::default() }
 }
 
 /// How most rules store.

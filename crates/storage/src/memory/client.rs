@@ -42,7 +42,11 @@ impl Memory {
                 (206, slice(&fetched.bytes, range).ok_or_else(outside)?)
             }
         };
-        let named = [("content-type", fetched.content_type), ("content-disposition", fetched.content_disposition)];
+        let named = [
+            ("content-type", fetched.content_type),
+            ("content-disposition", fetched.content_disposition),
+            ("cache-control", fetched.cache_control),
+        ];
         let named = named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
         // What was signed comes first, and is found first.
         let headers = named.chain(fetched.headers).collect();

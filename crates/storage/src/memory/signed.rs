@@ -14,7 +14,9 @@ use crate::error::{StorageError, StorageResult};
 use crate::key::ObjectKey;
 use crate::parts::part_number;
 use crate::port::{PutOptions, PutOutcome};
-use crate::presign::{PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl, presign_seconds};
+use crate::presign::{
+    PresignGet, PresignPart, PresignPost, PresignPut, PresignedPost, PresignedUrl, Window, presign_seconds,
+};
 
 const SCHEME: &str = "memory";
 const HOST: &str = "objects";
@@ -24,6 +26,7 @@ const EXPIRES: &str = "expires";
 const SIGNATURE: &str = "signature";
 const RESPONSE_CONTENT_TYPE: &str = "response-content-type";
 const RESPONSE_CONTENT_DISPOSITION: &str = "response-content-disposition";
+const RESPONSE_CACHE_CONTROL: &str = "response-cache-control";
 const CONTENT_TYPE: &str = "content-type";
 const CONTENT_LENGTH: &str = "content-length";
 const CONTENT_MD5: &str = "content-md5";
@@ -41,6 +44,8 @@ pub struct Fetched {
     pub content_type: Option<String>,
     /// The header `Content-Disposition`.
     pub content_disposition: Option<String>,
+    /// The header `Cache-Control`.
+    pub cache_control: Option<String>,
     /// What else the object's writer has sent for storage to answer with, such as `Content-Encoding`.
     pub headers: Vec<(String, String)>,
     /// The whole object.
@@ -99,6 +104,7 @@ impl Memory {
         Ok(Fetched {
             content_type: request.value(RESPONSE_CONTENT_TYPE).or(stored_type).cloned(),
             content_disposition: request.value(RESPONSE_CONTENT_DISPOSITION).cloned(),
+            cache_control: request.value(RESPONSE_CACHE_CONTROL).cloned(),
             headers: object.headers.clone(),
             bytes: object.bytes.clone(),
         })
@@ -186,8 +192,15 @@ impl Memory {
         let answer = [
             (RESPONSE_CONTENT_TYPE, options.content_type.clone()),
             (RESPONSE_CONTENT_DISPOSITION, options.content_disposition.clone()),
+            (RESPONSE_CACHE_CONTROL, options.cache_control.clone()),
         ];
-        self.sign_url("GET", key, options.expires_in, answer, Vec::new())
+        let expires_at = if options.is_reusable {
+            let window = Window::of(key, options.expires_in, self.now())?;
+            window.begins_at + Duration::from_secs(window.seconds.into())
+        } else {
+            self.expiry(options.expires_in)?
+        };
+        Ok(self.sign_url("GET", key, expires_at, answer, Vec::new()))
     }
 
     pub(super) fn sign_put(&self, key: &ObjectKey, options: &PresignPut) -> StorageResult<PresignedUrl> {
@@ -202,7 +215,7 @@ impl Memory {
             (CONTENT_LENGTH, Some(options.content_length.to_string())),
             (CONTENT_MD5, md5),
         ];
-        self.sign_url("PUT", key, options.expires_in, signed, headers)
+        Ok(self.sign_url("PUT", key, self.expiry(options.expires_in)?, signed, headers))
     }
 
     pub(super) fn sign_part(&self, key: &ObjectKey, options: &PresignPart) -> StorageResult<PresignedUrl> {
@@ -211,11 +224,12 @@ impl Memory {
         let headers = vec![(CONTENT_LENGTH.to_owned(), length.clone())];
         let signed =
             [(UPLOAD_ID, Some(options.upload_id.clone())), (PART_NUMBER, Some(number)), (CONTENT_LENGTH, Some(length))];
-        self.sign_url("PUT", key, options.expires_in, signed, headers)
+        Ok(self.sign_url("PUT", key, self.expiry(options.expires_in)?, signed, headers))
     }
 
     pub(super) fn sign_post(&self, key: &ObjectKey, options: &PresignPost) -> StorageResult<PresignedPost> {
-        let (expires_at, expires) = self.expiry(options.expires_in)?;
+        let expires_at = self.expiry(options.expires_in)?;
+        let expires = milliseconds(expires_at).to_string();
         if options.min_bytes == 0 || options.min_bytes > options.max_bytes {
             let (min, max) = (options.min_bytes, options.max_bytes);
             let reason = format!("a form takes at least 1 byte and no more than its maximum, not {min} to {max}");
@@ -243,11 +257,11 @@ impl Memory {
         &self,
         method: &str,
         key: &ObjectKey,
-        expires_in: Duration,
+        expires_at: SystemTime,
         signed: [(&str, Option<String>); N],
         headers: Vec<(String, String)>,
-    ) -> StorageResult<PresignedUrl> {
-        let (expires_at, expires) = self.expiry(expires_in)?;
+    ) -> PresignedUrl {
+        let expires = milliseconds(expires_at).to_string();
         let mut pairs = vec![(METHOD.to_owned(), method.to_owned()), (EXPIRES.to_owned(), expires)];
         pairs.extend(signed.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
         let signature = self.signature(&signed_texts(key.as_str(), &pairs));
@@ -255,7 +269,7 @@ impl Memory {
             .extend_pairs(&pairs)
             .append_pair(SIGNATURE, &signature)
             .finish();
-        Ok(PresignedUrl { url: format!("{SCHEME}://{HOST}/{key}?{query}"), headers, expires_at })
+        PresignedUrl { url: format!("{SCHEME}://{HOST}/{key}?{query}"), headers, expires_at }
     }
 
     fn verify_url(&self, url: &str, method: &str) -> Result<SignedRequest, SignedRequestRefused> {
@@ -278,9 +292,8 @@ impl Memory {
         Ok(request)
     }
 
-    fn expiry(&self, expires_in: Duration) -> StorageResult<(SystemTime, String)> {
-        let expires_at = self.now() + Duration::from_secs(u64::from(presign_seconds(expires_in)?));
-        Ok((expires_at, milliseconds(expires_at).to_string()))
+    fn expiry(&self, expires_in: Duration) -> StorageResult<SystemTime> {
+        Ok(self.now() + Duration::from_secs(u64::from(presign_seconds(expires_in)?)))
     }
 
     fn require_time(&self, expires: u64) -> Result<(), SignedRequestRefused> {

@@ -15,7 +15,7 @@ fn png() -> PutOptions {
 }
 
 fn an_hour() -> PresignGet {
-    PresignGet { expires_in: HOUR, content_type: None, content_disposition: None }
+    PresignGet { expires_in: HOUR, ..PresignGet::default() }
 }
 
 #[tokio::test]

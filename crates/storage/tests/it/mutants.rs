@@ -277,7 +277,7 @@ impl Faulty {
     /// Through a signed URL, which alone can set the headers that a client may send.
     async fn copy_as_sent(&self, from: &ObjectKey, to: &ObjectKey, options: &CopyOptions) -> StorageResult<ObjectMeta> {
         let minute = std::time::Duration::from_mins(1);
-        let get = PresignGet { expires_in: minute, content_type: None, content_disposition: None };
+        let get = PresignGet { expires_in: minute, ..PresignGet::default() };
         let url = self.memory.presign_get(from, &get).await?.url;
         let fetched = self.memory.fetch(&url).unwrap();
         let put = PresignPut {

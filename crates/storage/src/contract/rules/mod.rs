@@ -96,6 +96,7 @@ pub fn rules() -> Vec<Rule> {
             a_signed_get_answers_the_object,
             a_signed_get_answers_ranges,
             a_signed_get_answers_the_chosen_headers needs ResponseHeaders,
+            a_reusable_signed_get_is_the_same_for_a_while,
             a_signed_get_of_what_is_missing_is_404,
             a_signed_put_stores_the_object,
             signed_urls_live_1_second_to_7_days,

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use md5::{Digest, Md5};
@@ -52,6 +52,8 @@ pub(super) async fn a_signed_get_answers_the_chosen_headers(harness: &Harness<'_
             expires_in: MINUTE,
             content_type: Some("image/webp".to_owned()),
             content_disposition: Some(disposition.to_owned()),
+            cache_control: Some("max-age=600, immutable".to_owned()),
+            ..PresignGet::default()
         };
         let signed = harness.storage.presign_get(&key, &options).await.or_broken("presign_get succeeds")?;
         let answer = harness.send_signed("GET", &signed, Bytes::new()).await?;
@@ -60,6 +62,35 @@ pub(super) async fn a_signed_get_answers_the_chosen_headers(harness: &Harness<'_
         })?;
         has_header(&answer, "content-disposition", disposition)?;
         has_header(&answer, "content-type", "image/webp")?;
+        has_header(&answer, "cache-control", "max-age=600, immutable")?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_reusable_signed_get_is_the_same_for_a_while(harness: &Harness<'_>) -> RuleResult {
+    let (key, bytes) = png(harness).await?;
+    let least = Duration::from_hours(24);
+    let options = PresignGet { expires_in: least, is_reusable: true, ..PresignGet::default() };
+    let sign = async || harness.storage.presign_get(&key, &options).await.or_broken("presign_get succeeds");
+    let first = sign().await?;
+    sleep(Duration::from_millis(1_100)).await;
+    let mut second = sign().await?;
+    if first.url != second.url {
+        // Once a day, a window ends in between.
+        let third = sign().await?;
+        ensure(second.url == third.url, || "a reusable URL is the same a moment later".to_owned())?;
+        second = third;
+    }
+    let left = second.expires_at.duration_since(SystemTime::now()).unwrap_or_default();
+    ensure(left + MINUTE > least, || format!("a reusable URL works for at least {least:?}; it works for {left:?}"))?;
+    let answer = harness.send_signed("GET", &second, Bytes::new()).await?;
+    ensure(answer.status == 200 && answer.body == bytes, || {
+        format!("a reusable signed GET answers the object; it answers {}", answer.status)
+    })?;
+    for life in [Duration::ZERO, Duration::from_secs(u64::from(MAX_PRESIGN_SECONDS / 2)) + Duration::from_secs(1)] {
+        let options = PresignGet { expires_in: life, ..options.clone() };
+        let signed = harness.storage.presign_get(&key, &options).await.map(drop);
+        ensure_error(signed, &format!("a reusable GET for {life:?} is InvalidRequest"), is_invalid)?;
     }
     Ok(())
 }
