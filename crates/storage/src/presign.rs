@@ -49,7 +49,7 @@ impl Window {
     pub fn of(key: &ObjectKey, least_life: Duration, now: SystemTime) -> StorageResult<Self> {
         let most = MAX_PRESIGN_SECONDS / 2;
         // Not less than what was asked for.
-        let whole = least_life.as_secs() + u64::from(least_life.subsec_nanos() > 0);
+        let whole = least_life.as_secs().saturating_add(u64::from(least_life.subsec_nanos() > 0));
         let length = u32::try_from(whole).ok().filter(|seconds| (1..=most).contains(seconds)).ok_or_else(|| {
             let reason = format!("a reusable URL lives 1 to {most} seconds, not {} s", least_life.as_secs());
             StorageError::InvalidRequest { reason }

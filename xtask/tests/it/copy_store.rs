@@ -1,5 +1,9 @@
 //! `copy-store`, between two stores on this machine.
 
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
 use object_store_devkit::samples;
 
 use crate::shell::{Answer, Shell};
@@ -12,24 +16,21 @@ fn a_store_moves_to_another_server() {
     let put = from.json(&["put", "--json", "a.png", "b.wav"]);
     let id = put["images"][0]["id"].as_str().unwrap();
 
-    // The other server runs as long as somebody uses its directory.
-    let mut serving = to.command(&["dev"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
-    let settings = to.path(".object-store/s3/server.json");
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    let read = || -> Option<serde_json::Value> { serde_json::from_slice(&std::fs::read(&settings).ok()?).ok() };
-    let server = loop {
-        match read() {
-            Some(server) => break server,
-            None => assert!(std::time::Instant::now() < deadline, "the server does not start"),
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    };
-    let text = |name: &str| server[name].as_str().unwrap().to_owned();
+    let mut serving = to.command(&["s3", "embedded"]).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(serving.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let settings: HashMap<String, String> = lines
+        .filter_map(|line| {
+            let (name, value) = line.trim().strip_prefix("OBJECT_STORE_S3_")?.split_once('=')?;
+            Some((name.to_owned(), value.to_owned()))
+        })
+        .take(5)
+        .collect();
+    let text = |name: &str| settings[name].clone();
     let copy = |bucket: &str| {
-        let endpoint = text("endpoint");
+        let endpoint = text("ENDPOINT");
         let mut command = from.command(&["copy-store", "--to", bucket, "--to-endpoint", &endpoint, "--json"]);
-        command.env("OBJECT_STORE_TO_S3_ACCESS_KEY_ID", text("access_key_id"));
-        command.env("OBJECT_STORE_TO_S3_SECRET_ACCESS_KEY", text("secret_access_key"));
+        command.env("OBJECT_STORE_TO_S3_ACCESS_KEY_ID", text("ACCESS_KEY_ID"));
+        command.env("OBJECT_STORE_TO_S3_SECRET_ACCESS_KEY", text("SECRET_ACCESS_KEY"));
         Answer::from(command.output().unwrap())
     };
     let missing = copy("no-such-bucket");
@@ -44,14 +45,15 @@ fn a_store_moves_to_another_server() {
 
     // The rows of the one and the objects of the other are a store.
     let mut get = from.command(&["get", id, "-o", "copy.png"]);
-    get.env("OBJECT_STORE_S3_ENDPOINT", text("endpoint")).env("OBJECT_STORE_S3_BUCKET", "object-store");
-    get.env("OBJECT_STORE_S3_ACCESS_KEY_ID", text("access_key_id"));
-    get.env("OBJECT_STORE_S3_SECRET_ACCESS_KEY", text("secret_access_key"));
+    get.env("OBJECT_STORE_S3_ENDPOINT", text("ENDPOINT")).env("OBJECT_STORE_S3_BUCKET", "object-store");
+    get.env("OBJECT_STORE_S3_ACCESS_KEY_ID", text("ACCESS_KEY_ID"));
+    get.env("OBJECT_STORE_S3_SECRET_ACCESS_KEY", text("SECRET_ACCESS_KEY"));
     let got = Answer::from(get.output().unwrap());
     assert_eq!(got.code, Some(0), "{got:?}");
     assert_eq!(std::fs::read(from.path("copy.png")).unwrap(), samples::png(3, 2));
-    serving.kill().unwrap();
-    serving.wait().unwrap();
+    // Asked to end, it removes what it has stored.
+    assert!(Command::new("kill").arg(serving.id().to_string()).status().unwrap().success());
+    assert!(serving.wait().unwrap().success());
 }
 
 #[test]
