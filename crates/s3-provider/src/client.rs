@@ -9,10 +9,11 @@ use reqwest::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, RETRY_AFTER}
 use reqwest::redirect::Policy;
 use reqwest::{Method, Response, StatusCode};
 use s3::Region;
+use s3::creds::Credentials;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::S3Config;
-use crate::credentials::{CredentialStore, install_tls_provider};
+use crate::credentials::{CredentialStore, Surroundings, install_tls_provider};
 use crate::error::{Failure, Refusal, word};
 use crate::limiter::InFlight;
 use crate::outgoing::{Progress, checked, pieces};
@@ -50,6 +51,20 @@ pub(crate) struct Request<'a> {
     pub(crate) payload: Payload,
     /// How long the server may keep silent once it has all of the request.
     pub(crate) patience: Duration,
+}
+
+impl Request<'_> {
+    /// The same once more, unless its body is gone when it is sent.
+    fn copy(&self) -> Option<Self> {
+        let payload = match &self.payload {
+            Payload::None => Payload::None,
+            Payload::Bytes(bytes) => Payload::Bytes(bytes.clone()),
+            Payload::Document(text) => Payload::Document(text.clone()),
+            Payload::Stream { .. } => return None,
+        };
+        let Self { resource, query, patience, .. } = *self;
+        Some(Self { method: self.method.clone(), headers: self.headers.clone(), resource, query, patience, payload })
+    }
 }
 
 /// A server's answer, whatever it says.
@@ -130,6 +145,12 @@ impl Payload {
 
 impl Client {
     pub(crate) async fn new(config: S3Config) -> StorageResult<Self> {
+        let surroundings = Surroundings::of_process(&config.region);
+        Self::within(surroundings, config).await
+    }
+
+    /// One whose credentials are looked for in the given surroundings.
+    pub(crate) async fn within(surroundings: Surroundings, config: S3Config) -> StorageResult<Self> {
         let invalid = |error: crate::S3ConfigError| StorageError::InvalidRequest { reason: error.to_string() };
         config.validate().map_err(invalid)?;
         let target = Target::new(&config).map_err(invalid)?;
@@ -137,7 +158,7 @@ impl Client {
         let http = http_client(&config, &target)?;
         Ok(Self {
             region: Region::Custom { region: config.region.clone(), endpoint: config.endpoint_url().map_err(invalid)? },
-            credentials: CredentialStore::find(&config.credentials).await?,
+            credentials: CredentialStore::find(&config.credentials, surroundings).await?,
             patience: Patience::new(&config),
             known: RwLock::default(),
             target,
@@ -158,12 +179,29 @@ impl Client {
         }
     }
 
-    /// Sends a request once and waits for the head of its answer. An answer that says no is a failure.
+    /// Sends a request once and waits for the head of its answer. An answer that says no is a failure. A request that is
+    /// refused since its credentials have expired is signed anew and sent again, if there are others and its body is
+    /// still there: nothing has come of it.
     pub(crate) async fn send(&self, request: Request<'_>) -> Result<Response, Failure> {
+        let again = request.copy();
+        let credentials = self.credentials.current().await?;
+        match (self.send_as(&credentials, request).await, again) {
+            (Err(Failure::Refused(refusal)), Some(again)) if refusal.is_of_expired_credentials() => {
+                if !self.credentials.replaced(&credentials).await {
+                    return Err(Failure::Refused(refusal));
+                }
+                let credentials = self.credentials.current().await?;
+                self.send_as(&credentials, again).await
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    async fn send_as(&self, credentials: &Credentials, request: Request<'_>) -> Result<Response, Failure> {
         let patience = request.patience;
         let in_flight = self.enter(request.payload.is_read_while_sent()).await?;
         let progress = Progress::new(self.config.connect_timeout);
-        let call = self.prepare(request, &progress).await?;
+        let call = self.prepare(credentials, request, &progress)?;
         let response = self.head_of_answer(call, &progress, patience).await;
         // Who reads an answer slowly holds nobody up.
         drop(in_flight);
@@ -241,19 +279,19 @@ impl Client {
         }
     }
 
-    async fn prepare(
+    fn prepare(
         &self,
+        credentials: &Credentials,
         request: Request<'_>,
         progress: &Arc<Progress>,
     ) -> Result<reqwest::RequestBuilder, Failure> {
-        let credentials = self.credentials.current().await?;
         let url = self.target.url(request.resource, request.query)?;
         let mut headers = request.headers;
         headers.insert(HOST, self.target.host());
         if let Some(length) = request.payload.length() {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
-        sign(&credentials, &self.region, &request.method, &url, &mut headers, &request.payload.hash())?;
+        sign(credentials, &self.region, &request.method, &url, &mut headers, &request.payload.hash())?;
         let call = self.http.request(request.method, url).headers(headers);
         Ok(match request.payload.into_body(progress) {
             Some(body) => call.body(body),

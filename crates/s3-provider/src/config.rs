@@ -4,6 +4,8 @@ use std::time::Duration;
 use object_store_storage::ObjectKey;
 use url::Url;
 
+use crate::credentials::is_sendable;
+
 /// Where the objects are and who asks for them.
 #[derive(Debug, Clone)]
 pub struct S3Config {
@@ -48,8 +50,21 @@ pub enum S3Credentials {
         /// What comes with temporary keys.
         session_token: Option<String>,
     },
-    /// What the process finds, in this order: the environment (`AWS_ACCESS_KEY_ID` …), the profile file, a web identity
-    /// token, a container's endpoint, the instance's metadata. The last three are renewed before they expire.
+    /// What the process finds, in this order:
+    ///
+    /// 1. the environment: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`,
+    ///    `AWS_CREDENTIAL_EXPIRATION`;
+    /// 2. a profile, `AWS_PROFILE` or `default`, of `~/.aws/credentials` (`AWS_SHARED_CREDENTIALS_FILE`) and
+    ///    `~/.aws/config` (`AWS_CONFIG_FILE`), with keys, a `credential_process`, or a `role_arn` and its
+    ///    `web_identity_token_file`;
+    /// 3. a web identity: `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_ARN`, exchanged in the region or at
+    ///    `AWS_ENDPOINT_URL_STS`;
+    /// 4. a container: `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` or `…_FULL_URI`;
+    /// 5. the instance's metadata, version 2, unless `AWS_EC2_METADATA_DISABLED` is `true`.
+    ///
+    /// The first one that is set up counts; if it fails, that is the error, a
+    /// [`CredentialsError`](crate::CredentialsError). Credentials that expire are renewed from the same place 5 minutes
+    /// ahead, and whenever the server calls them expired.
     Default,
 }
 
@@ -190,7 +205,7 @@ impl S3Credentials {
             ("session_token", session_token.as_ref()),
         ];
         for (setting, value) in parts {
-            if value.is_some_and(|value| value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_graphic())) {
+            if value.is_some_and(|value| !is_sendable(value)) {
                 return Err(S3ConfigError::Credentials { setting });
             }
         }

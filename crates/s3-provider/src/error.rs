@@ -133,6 +133,11 @@ impl Refusal {
         refusal
     }
 
+    /// Whether it is for credentials that were good until lately.
+    pub(crate) fn is_of_expired_credentials(&self) -> bool {
+        matches!(self.code.as_deref(), Some("ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired"))
+    }
+
     /// The error that an answer of status 200 carries, if it does: copies and completions of multipart uploads are
     /// answered before they are done.
     pub(crate) fn inside_success(root: &Element) -> Option<Self> {

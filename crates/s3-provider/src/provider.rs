@@ -32,8 +32,9 @@ impl S3Provider {
     ///
     /// # Errors
     /// [`InvalidRequest`](object_store_storage::StorageError::InvalidRequest) with the text of an
-    /// [`S3ConfigError`](crate::S3ConfigError); [`AccessDenied`](object_store_storage::StorageError::AccessDenied) with
-    /// the code `NoCredentials` when none were found.
+    /// [`S3ConfigError`](crate::S3ConfigError). Without credentials, [`Other`](object_store_storage::StorageError::Other),
+    /// or [`Unavailable`](object_store_storage::StorageError::Unavailable) where a later attempt may find some; the source
+    /// is a [`CredentialsError`](crate::CredentialsError).
     pub async fn connect(config: S3Config) -> StorageResult<Self> {
         let client = Client::new(config).await?;
         let presigner = Presigner::new(&client.config, &client.credentials).await?;
