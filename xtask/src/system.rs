@@ -8,6 +8,19 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
+/// Cargo, as a shell would call it: without the variables by which it tells a program that it runs what package it is of.
+/// Build scripts that look at them (that of ring) would run again, and all that depends on them would be compiled again.
+pub(crate) fn cargo(root: &Path) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root).stdin(Stdio::null());
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
 /// Calls `apt-get`; what it says goes to standard error.
 pub(crate) fn apt_get(arguments: &[&str]) -> anyhow::Result<()> {
     let shown = format!("apt-get {}", arguments.join(" "));

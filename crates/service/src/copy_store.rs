@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures::StreamExt;
 use object_store_models::{AudioModel, ImageModel, MediaId, Sha256};
 use object_store_repo::{AudioRepo, ImageRepo, estimate_media};
-use object_store_storage::{Body, ObjectKey, ObjectStorage, PutOptions, StorageError};
+use object_store_storage::{Body, ObjectKey, ObjectMeta, ObjectStorage, PutOptions, StorageError};
 use serde::Serialize;
 
 use crate::download::verified;
@@ -217,18 +217,24 @@ impl ObjectStoreService {
         row: &Source,
         key: &ObjectKey,
     ) -> Result<Outcome> {
+        if let Some(found) = similar(target, row, key).await? {
+            let meta = match self.storage.head(key).await {
+                Ok(meta) => meta,
+                Err(error) => return self.unreadable(row, error).await,
+            };
+            if meta.size_bytes != row.size_bytes {
+                return Ok(Outcome::Failed("corrupt"));
+            }
+            if is_same(target, options, row, key, &found, &meta).await? {
+                return Ok(Outcome::Present);
+            }
+        }
         let download = match self.storage.get(key, None).await {
             Ok(download) => download,
-            Err(StorageError::NotFound { .. }) => {
-                return Ok(if self.has_row(row.id).await? { Outcome::Failed("missing") } else { Outcome::Deleted });
-            }
-            Err(error) => return Err(error.into()),
+            Err(error) => return self.unreadable(row, error).await,
         };
         if download.meta.size_bytes != row.size_bytes {
             return Ok(Outcome::Failed("corrupt"));
-        }
-        if is_present(target, options, row, key, &download.meta.etag).await? {
-            return Ok(Outcome::Present);
         }
         let stream = match row.sha256 {
             Some(expected) => verified(download.stream, expected),
@@ -254,6 +260,15 @@ impl ObjectStoreService {
         Ok(Outcome::Copied)
     }
 
+    /// What it means that the source's object cannot be had.
+    async fn unreadable(&self, row: &Source, error: StorageError) -> Result<Outcome> {
+        match error {
+            StorageError::NotFound { .. } if self.has_row(row.id).await? => Ok(Outcome::Failed("missing")),
+            StorageError::NotFound { .. } => Ok(Outcome::Deleted),
+            error => Err(error.into()),
+        }
+    }
+
     async fn has_row(&self, id: MediaId) -> Result<bool> {
         let mut conn = self.connection().await?;
         Ok(match id {
@@ -277,25 +292,30 @@ impl ObjectStoreService {
     }
 }
 
-/// Whether the target has the object: by size and entity tag, or by its bytes. Where tags tell nothing, since one of the
-/// two came in parts or is encrypted, the bytes decide.
-async fn is_present(
+/// What the target has under the key, if it has the size and type of what belongs there.
+async fn similar(target: &dyn ObjectStorage, row: &Source, key: &ObjectKey) -> Result<Option<ObjectMeta>> {
+    match target.head(key).await {
+        Ok(found) => {
+            let fits = found.size_bytes == row.size_bytes && found.content_type.as_deref() == Some(&row.content_type);
+            Ok(Some(found).filter(|_| fits))
+        }
+        Err(StorageError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the target has the object: by entity tag, or by its bytes. Where tags tell nothing, since one of the two came in
+/// parts or is encrypted, the bytes decide.
+async fn is_same(
     target: &dyn ObjectStorage,
     options: &CopyStoreOptions,
     row: &Source,
     key: &ObjectKey,
-    etag: &str,
+    found: &ObjectMeta,
+    source: &ObjectMeta,
 ) -> Result<bool> {
-    let found = match target.head(key).await {
-        Ok(found) => found,
-        Err(StorageError::NotFound { .. }) => return Ok(false),
-        Err(error) => return Err(error.into()),
-    };
-    if found.size_bytes != row.size_bytes || found.content_type.as_deref() != Some(row.content_type.as_str()) {
-        return Ok(false);
-    }
     match row.sha256 {
-        Some(expected) if options.rehash || found.etag != etag => {
+        Some(expected) if options.rehash || found.etag != source.etag => {
             let mut stream = verified(target.get(key, None).await?.stream, expected);
             while let Some(piece) = stream.next().await {
                 match piece {
@@ -306,7 +326,7 @@ async fn is_present(
             }
             Ok(true)
         }
-        _ => Ok(found.etag == etag),
+        _ => Ok(found.etag == source.etag),
     }
 }
 

@@ -5,13 +5,13 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 
 use anyhow::Context;
 
 use crate::commands::test::totals::Totals;
-use crate::output;
+use crate::{output, system};
 
 /// Name of the variable by which a test binary is told how many tests it runs at once.
 const TEST_THREADS: &str = "RUST_TEST_THREADS";
@@ -59,12 +59,9 @@ impl Run {
 
     /// Calls it, shows what it prints and counts the results.
     pub(crate) fn stream(&self, root: &Path) -> anyhow::Result<Totals> {
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut child = Command::new(cargo)
+        let mut child = system::cargo(root)
             .args(&self.arguments)
             .env(TEST_THREADS, test_threads())
-            .current_dir(root)
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .context("cargo could not be started")?;

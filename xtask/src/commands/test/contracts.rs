@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use crate::commands::s3::BUCKET;
 use crate::commands::test::table;
-use crate::output;
 use crate::servers::{self, Name, Server};
+use crate::{output, system};
 
 /// Where the table goes.
 const TABLE: &str = "docs/s3-compatibility.md";
@@ -157,15 +157,9 @@ fn hold(program: &Path, server: &Server) -> anyhow::Result<Report> {
 
 /// The program of the rules, built as the tests are.
 fn build(root: &Path) -> anyhow::Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let arguments = ["build", "--locked", "--workspace", "--example", "contract", "--message-format", "json"];
-    let built = Command::new(cargo)
-        .args(arguments)
-        .current_dir(root)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cargo could not be started")?;
+    let built =
+        system::cargo(root).args(arguments).stderr(Stdio::inherit()).output().context("cargo could not be started")?;
     if !built.status.success() {
         bail!("the rules could not be built");
     }
