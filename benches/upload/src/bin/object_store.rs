@@ -2,7 +2,7 @@
 
 use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
-use object_store::{ObjectStore, WriteMultipart};
+use object_store::{ObjectStoreExt, WriteMultipart};
 use tokio::io::AsyncReadExt;
 use upload_bench::{Measured, Task};
 
