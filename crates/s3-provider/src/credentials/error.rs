@@ -138,7 +138,7 @@ impl CredentialsError {
 
 impl From<CredentialsError> for StorageError {
     fn from(error: CredentialsError) -> Self {
-        let reason = error.to_string();
+        let reason = "there are no credentials to sign with".to_owned();
         if error.is_transient() {
             Self::Unavailable { reason, outcome_unknown: false, source: Some(Box::new(error)) }
         } else {

@@ -28,6 +28,10 @@ pub(super) async fn find(surroundings: &Surroundings) -> Result<Credentials, Cre
         Err(CredentialsError::Unreachable { reason, .. }) => {
             return Err(not_found(&format!("its metadata cannot be reached: {reason}")));
         }
+        // So it answers where it is turned off, and where the address is somebody else's.
+        Err(CredentialsError::Refused { status, .. }) => {
+            return Err(not_found(&format!("its metadata gives no token: {status}")));
+        }
         token => token?,
     };
     let roles = get(&client, url(&base, ROLES)?, &token).await?;

@@ -127,7 +127,7 @@ impl CredentialStore {
                 Ok(renewed)
             }
             Err(error) if life.is_zero() => Err(StorageError::Unavailable {
-                reason: format!("the credentials have expired and could not be renewed: {error}"),
+                reason: "the credentials have expired and could not be renewed".to_owned(),
                 outcome_unknown: false,
                 source: Some(Box::new(error)),
             }),

@@ -298,6 +298,9 @@ async fn an_instance_without_a_role_is_no_source() {
     assert!(none.to_string().contains("it has no role"), "{none}");
     let none = error(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")]).await;
     assert!(matches!(none, CredentialsError::NotFound { .. }), "{none}");
+    let server = Server::start(vec![(403, String::new())]).await;
+    let off = error(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &server.url)]).await;
+    assert!(matches!(&off, CredentialsError::NotFound { instance } if instance.contains("403")), "{off}");
     let server = Server::start(vec![(200, "the-token".to_owned()), (200, "../../elsewhere".to_owned())]).await;
     let wrong = error(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &server.url)]).await;
     assert!(matches!(wrong, CredentialsError::Unusable { .. }), "{wrong}");
@@ -336,7 +339,8 @@ async fn expired_ones_are_not_used() {
     let store = store(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &server.url)]).await;
     let error = store.current().await.unwrap_err();
     assert_eq!(error.retry_class(), RetryClass::Safe);
-    assert!(error.to_string().contains("expired") && error.to_string().contains("404"), "{error}");
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(error.to_string().contains("expired") && cause.contains("404"), "{error}: {cause}");
 }
 
 async fn client(server: &Server, variables: &[(&str, &str)]) -> Client {
