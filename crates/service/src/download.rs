@@ -29,7 +29,15 @@ impl ObjectStoreService {
         if range.is_some_and(|range| range.length == 0 || range.start >= size_bytes) {
             return Err(ValidationError::BadRange { size_bytes }.into());
         }
-        let mut download = self.storage.get(key, range).await?;
+        let mut download = match self.storage.get(key, range).await {
+            Ok(download) => download,
+            Err(missing @ StorageError::NotFound { .. }) => {
+                // Rows go before their objects: whoever has deleted it meanwhile has left no row.
+                self.get_file(&mut self.connection().await?, actor, id).await?;
+                return Err(missing.into());
+            }
+            Err(error) => return Err(error.into()),
+        };
         if download.meta.size_bytes != size_bytes {
             return Err(ObjectStoreError::Storage(StorageError::Corrupted { reason: "length" }));
         }

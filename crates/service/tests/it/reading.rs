@@ -1,9 +1,9 @@
 use object_store_devkit::samples;
 use object_store_models::{AudioId, ImageId};
 use object_store_service::{Actor, AudioCreate, ImageCreate, ObjectStoreError};
-use object_store_storage::ByteRange;
+use object_store_storage::{ByteRange, ObjectKey, ObjectStorage};
 
-use crate::support::{World, ann, ben, on_both_databases, read};
+use crate::support::{World, ann, ben, on_both_databases, read, with_meanwhile};
 
 on_both_databases! {
     media_is_read_by_its_owner_and_the_system
@@ -13,6 +13,8 @@ on_both_databases! {
     a_range_of_bytes_comes_back
     foreign_bytes_are_refused_before_storage_is_asked
     bytes_that_changed_in_storage_are_noticed
+    what_is_deleted_while_it_is_read_is_there_or_not_found
+    an_object_that_is_gone_from_storage_is_named
 }
 
 async fn upload(world: &World, actor: Actor) -> ImageId {
@@ -32,6 +34,35 @@ async fn media_is_read_by_its_owner_and_the_system(world: World) {
         assert!(matches!(refused, ObjectStoreError::Forbidden));
         assert!(!world.service.exists(&mut conn, actor, id.into()).await.unwrap());
     }
+}
+
+async fn what_is_deleted_while_it_is_read_is_there_or_not_found(world: World) {
+    for nth in 1.. {
+        let id = upload(&world, ann()).await;
+        let reading = async {
+            let download = world.service.download(ann(), id.into(), None).await?;
+            object_store_storage::collect(download.stream).await.map_err(ObjectStoreError::from)
+        };
+        let deleting = async { world.service.delete(ann(), id.into()).await.unwrap() };
+        let (outcome, was_under_way) = with_meanwhile(reading, nth, deleting).await;
+        match outcome {
+            Ok(bytes) => assert_eq!(bytes, samples::png(9, 8)),
+            Err(error) => assert!(matches!(error, ObjectStoreError::NotFound), "at its wait {nth}: {error:?}"),
+        }
+        if !was_under_way {
+            assert!(nth > 2, "it waited only {nth} times");
+            return;
+        }
+    }
+}
+
+async fn an_object_that_is_gone_from_storage_is_named(world: World) {
+    let id = upload(&world, ann()).await;
+    for object in world.memory.list_page("", None, 10).await.unwrap().objects {
+        world.memory.delete(&ObjectKey::parse(&object.key).unwrap()).await.unwrap();
+    }
+    let lost = world.service.download(ann(), id.into(), None).await.map(drop).unwrap_err();
+    assert_eq!(lost.code(), "storage_object_missing");
 }
 
 async fn ownerless_media_is_read_by_anyone(world: World) {

@@ -480,10 +480,9 @@ impl Run<'_> {
         };
         let outcome = self.perform(trouble, Some(&Target { id, upload: None }), work).await?;
 
-        let mut allowed = widened(allowed, outcome.meanwhile.as_ref());
+        let allowed = widened(allowed, outcome.meanwhile.as_ref());
         if let Some(Meanwhile::Deleted(Ok(()))) = outcome.meanwhile {
             self.model.set_there(id, Answer::No);
-            allowed = allowed.or(Allowed::codes(&["storage_object_missing"]));
         }
         match outcome.result {
             None => Ok(()),
@@ -649,7 +648,7 @@ impl Run<'_> {
 fn widened(allowed: Allowed, meanwhile: Option<&Meanwhile>) -> Allowed {
     let more: &[&str] = match meanwhile {
         None | Some(Meanwhile::Resent(..)) => &[],
-        Some(Meanwhile::Lapsed(_)) => &["upload_expired", "upload_not_received", "not_found", "storage_object_missing"],
+        Some(Meanwhile::Lapsed(_)) => &["upload_expired", "upload_not_received", "not_found"],
         Some(Meanwhile::Completed(_)) => &["in_progress", "upload_expired", "not_found"],
         Some(Meanwhile::Cancelled(_) | Meanwhile::Deleted(_)) => &["upload_expired", "not_found"],
     };
